@@ -30,9 +30,9 @@ var larger = map[string]struct {
 	adr   string
 }{}
 
-// TestRooms_HaveSmallLoops holds the loops of files in every package. A file refers to another if it
-// uses a function, type, variable, constant or method that the other declares. A loop is a strongly
-// connected component of that graph; test files do not count.
+// TestRooms_HaveSmallLoops limits the loops of files in every package. A file refers to another if it uses a function,
+// type, variable, constant or method that the other declares. A loop is a strongly connected component of that graph;
+// test files do not count.
 func TestRooms_HaveSmallLoops(t *testing.T) {
 	packages, err := checked()
 	if err != nil {
@@ -194,8 +194,7 @@ func TestLoopsOf(t *testing.T) {
 	}
 }
 
-// TestCalls_TakeOneBoolean fails for a function that takes several: at the call nobody sees which is
-// which.
+// TestCalls_TakeOneBoolean fails for a function that takes several: a call does not show which is which.
 func TestCalls_TakeOneBoolean(t *testing.T) {
 	packages, err := checked()
 	if err != nil {

@@ -29,6 +29,9 @@ var loads = []load{
 	{"1 stream", "plain", 1, 3, goldentest.Pace{First: 20 * time.Millisecond, Gap: 5 * time.Millisecond, Tokens: 200}},
 	{"128 streams", "plain", 128, 1, goldentest.Pace{First: 100 * time.Millisecond, Gap: 10 * time.Millisecond,
 		Tokens: 200}},
+	{"64 users", "plain", 64, 2, goldentest.Pace{First: 200 * time.Millisecond, Gap: 20 * time.Millisecond, Tokens: 100}},
+	{"1,000 streams", "plain", 1000, 1, goldentest.Pace{First: 500 * time.Millisecond, Gap: 100 * time.Millisecond,
+		Tokens: 30}},
 	{"flood", "flood", 1, 2, goldentest.Pace{Tokens: 200_000}},
 }
 
@@ -152,7 +155,7 @@ func (l load) play(ctx context.Context, r reader, f *figures) error {
 	return nil
 }
 
-// round asks on every stream at once, so many times in turn.
+// round sends requests on every stream at once, several times in turn.
 func (l load) round(ctx context.Context, asks []func(context.Context) (reading, error), times int) ([][]reading,
 	error) {
 	readings := make([][]reading, len(asks))
@@ -195,6 +198,7 @@ func (f *figures) add(got reading, truth []time.Duration) {
 func bounds(out io.Writer, results map[string]map[string]*figures) error {
 	short, one, many, flood := results["1 stream, short replies"], results["1 stream"], results["128 streams"],
 		results["flood"]
+	users, thousand := results["64 users"], results["1,000 streams"]
 	ours := func(load map[string]*figures) *figures { return load["homellm"] }
 	ratio := func(load map[string]*figures) float64 {
 		return float64(ours(load).cpuPerChunk()) / float64(load["bare loop"].cpuPerChunk())
@@ -215,6 +219,10 @@ func bounds(out io.Writer, results map[string]map[string]*figures) error {
 			rank(ours(short).biases, 99) <= time.Millisecond},
 		{"TTFT bias at 128 streams, p99 at most 15 ms", ms(rank(ours(many).biases, 99)),
 			rank(ours(many).biases, 99) <= 15*time.Millisecond},
+		{"TTFT bias of 64 users, p99 at most 15 ms", ms(rank(ours(users).biases, 99)),
+			rank(ours(users).biases, 99) <= 15*time.Millisecond},
+		{"TTFT bias at 1,000 streams, p99 at most 15 ms", ms(rank(ours(thousand).biases, 99)),
+			rank(ours(thousand).biases, 99) <= 15*time.Millisecond},
 		{"gap error at 1 stream, p99 at most 0.1 ms", ms(rank(ours(one).gaps, 99)),
 			rank(ours(one).gaps, 99) <= 100*time.Microsecond},
 		{"CPU per chunk at 1 stream, at most 1.15 of the bare loop", fmt.Sprintf("%.2f", ratio(one)), ratio(one) <= 1.15},

@@ -52,8 +52,8 @@ func shippedLibrary(t testing.TB) *Library {
 	return lib
 }
 
-// TestBadFiles holds everything that is said about a bad file against its golden file. Every
-// file breaks one rule, or several of a kind.
+// TestBadFiles compares everything that is printed about a bad file with its golden file. Every file breaks one rule,
+// or several similar ones.
 func TestBadFiles(t *testing.T) {
 	lib := shippedLibrary(t)
 	names, err := filepath.Glob("testdata/bad/*.yaml")

@@ -2,6 +2,7 @@ package dsl
 
 import (
 	"fmt"
+	"strings"
 )
 
 // Limits of what a scenario may ask for in all. Each is far above any real scenario; without them a file of some
@@ -21,7 +22,7 @@ func (p *planner) tooLarge(format string, args ...any) {
 		format, args...)
 }
 
-// expandable reports whether the file may be read once for each of so many combinations.
+// expandable reports whether the file may be read once for each of the given number of combinations.
 func (p *planner) expandable(t *tree, combinations int) bool {
 	if combinations*len(t.data) <= maxExpanded {
 		return true
@@ -72,6 +73,9 @@ type volume struct{ turns, requests, bytes int }
 // every turn.
 func (v *volume) add(c *Conversation, passes, synthetic int) error {
 	h := c.Begin()
+	h.Retrieve = func(_ string, s Lookup) ([]*Document, error) {
+		return []*Document{{ID: s.From, Text: strings.Repeat(" ", s.TopK*s.corpus.Tokens*bytesPerToken)}}, nil
+	}
 	for _, step := range c.Steps {
 		err := step.Play(h, func(t Turn) (Reply, error) {
 			v.turns++

@@ -8,8 +8,7 @@ import (
 	"testing"
 )
 
-// TestCodesAreListed holds the codes in the source of the language against Codes, in both
-// directions.
+// TestCodesAreListed compares the codes in the source of the language with Codes, in both directions.
 func TestCodesAreListed(t *testing.T) {
 	listed := map[string]bool{}
 	for _, c := range Codes {

@@ -23,18 +23,23 @@ type decoder struct {
 	diags syntax.Diagnostics
 
 	documents    map[string]*Document // by id; of the scenario being read
-	used         map[string]bool      // documents that a step names
+	corpora      map[string]*Corpus   // by id
+	used         map[string]bool      // documents and corpora that a step names
 	usedVars     map[string]bool
 	usedAxes     map[string]bool
-	answers      map[string]*schema.AnswerSchema    // of `schemas:`; nil: it is wrong
+	answers      map[string]*schema.AnswerSchema    // from `schemas:`; nil: the schema has an error
 	substituted  int                                // bytes written by substitutions
 	broken       bool                               // parts of the file could not be read
+	set          *itemSet                           // of the conversation that is being read; nil: it has none
+	declaredAll  bool                               // names have been declared by the conversation of the first item
 	inRun        bool                               // the value being substituted is a setting of the run
 	declared     map[string]map[string]*syntax.Node // names of each kind, with the place of their first declaration
-	readDocument func(file *syntax.Node) string
+	readDocument func(what string, file *syntax.Node) string
 	readImage    func(file *syntax.Node) (wire.Image, bool)
+	match        func(pattern string) ([]string, error) // lists the files that a pattern matches
 
 	values  values                                                   // of the cell
+	find    *Search                                                  // nil: nothing is looked for among the cells
 	compile func(a *expr.Assertion, env expr.Env) syntax.Diagnostics // nil: expressions are not compiled
 
 	// trace, if set, is called with every key that is read: a test compares the keys with the schema.
@@ -131,6 +136,11 @@ func (d *decoder) document(n *syntax.Node) *Document {
 		return nil
 	}
 	doc := d.documents[n.Text()]
+	if c := d.corpora[n.Text()]; doc == nil && c != nil {
+		d.errorf(n, "links/document", fmt.Sprintf("write retrieve: {query: …, from: %s}", c.ID),
+			"%q is a corpus: what of it goes into the context is found by a query", c.ID)
+		return nil
+	}
 	if doc == nil {
 		d.errorf(n, "links/document", cmp.Or(syntax.SuggestOr(n.Text(), keys(d.documents), "declared documents"),
 			"declare it in `documents:`"), "document %q is not declared", n.Text())
@@ -145,8 +155,8 @@ func (d *decoder) document(n *syntax.Node) *Document {
 func (d *decoder) declare(sort string, n *syntax.Node, key string) string {
 	v := d.get(n, key)
 	name := v.Text()
-	if name == "" {
-		return ""
+	if name == "" || d.declaredAll {
+		return name
 	}
 	if first := d.declared[sort][name]; first != nil {
 		d.errorf(v, "links/duplicate", "give one of the two another name", "%s %q is already declared on line %d", sort, name,
@@ -311,14 +321,6 @@ func firstKey(n *syntax.Node) *syntax.Node {
 		return n.Entries[0].At()
 	}
 	return n
-}
-
-// format writes a value into a text, numbers without an exponent.
-func format(v any) string {
-	if f, ok := v.(float64); ok {
-		return strconv.FormatFloat(f, 'f', -1, 64)
-	}
-	return fmt.Sprint(v)
 }
 
 // devices are the names that Windows reserves for devices in every folder, with any extension.

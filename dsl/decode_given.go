@@ -11,7 +11,7 @@ import (
 	"homellm/engine/text"
 )
 
-// given reads the history that a conversation begins with; nil: it begins with none, or it cannot be read.
+// given reads the history that a conversation begins with; nil if it has none or the history cannot be read.
 func (d *decoder) given(n *syntax.Node, c *Conversation) *Given {
 	if n == nil {
 		return nil
@@ -20,9 +20,9 @@ func (d *decoder) given(n *syntax.Node, c *Conversation) *Given {
 	if file == nil || file.Text() == "" {
 		return nil
 	}
-	data := d.readDocument(file)
+	data := d.readDocument("chat", file)
 	if data == "" {
-		return nil // why has been said
+		return nil // the reason was reported
 	}
 	name := path.Join(path.Dir(d.src.Name), file.Text())
 	chats, found := transcript.Read(name, []byte(data), "")
@@ -51,7 +51,7 @@ func (d *decoder) given(n *syntax.Node, c *Conversation) *Given {
 	return g
 }
 
-// take makes messages and blocks of a chat.
+// take adds the messages and blocks of a chat.
 func (d *decoder) take(g *Given, chat *transcript.Chat) {
 	for _, m := range chat.Messages {
 		for i := range m.Images {
@@ -77,7 +77,7 @@ func (d *decoder) take(g *Given, chat *transcript.Chat) {
 	}
 }
 
-// chooseChat is which chat of a file is meant.
+// chooseChat returns the index of the chat that `line:` or `id:` chooses from a file.
 func (d *decoder) chooseChat(n *syntax.Node, chats *transcript.File, line, id *syntax.Node) (int, bool) {
 	what, last := "entry", chats.Line(chats.Len()-1)
 	if chats.Lines() {
@@ -113,7 +113,7 @@ func (d *decoder) chooseChat(n *syntax.Node, chats *transcript.File, line, id *s
 	return 0, true
 }
 
-// checkGiven reports what of a given history does not go with its conversation.
+// checkGiven reports parts of a given history that do not fit its conversation.
 func (d *decoder) checkGiven(n *syntax.Node, c *Conversation, g *Given, chat *transcript.Chat) {
 	if len(g.Messages) > 0 && g.Messages[0].Role == roleSystem && c.System != "" {
 		d.errorf(n, "links/given", "remove `system:`, or the message in the file",
@@ -131,6 +131,7 @@ func (d *decoder) checkGiven(n *syntax.Node, c *Conversation, g *Given, chat *tr
 	}
 	if len(missing) > 0 {
 		d.warnf(n, "links/given", "declare them in `tools:` with what answers them",
-			"the file declares %s that the conversation has not, and the model is not told of them", someOf("tool", missing))
+			"the file declares %s that the conversation does not have, so the model does not know of them", someOf("tool",
+				missing))
 	}
 }

@@ -78,7 +78,7 @@ func (d *decoder) architecture(n *syntax.Node) *Architecture {
 	}
 	if a.WindowLayers > 0 && a.SlidingWindow == 0 {
 		d.errorf(d.get(n, "window_layers"), "links/architecture", "add sliding_window",
-			"the window of these layers is not said")
+			"the size of the window of these layers is missing")
 	}
 	a.Parameters = d.number(n, "parameters")
 	if a.KVHeads > 0 && a.Heads%a.KVHeads != 0 {
@@ -219,7 +219,7 @@ func (d *decoder) template(at syntax.Entry) *Template {
 	return t
 }
 
-// raw returns a value as the file has it.
+// raw returns a value as it is in the file.
 func (d *decoder) raw(n *syntax.Node) any {
 	if n.Kind != syntax.MapKind {
 		return n.Plain()

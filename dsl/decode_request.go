@@ -9,7 +9,7 @@ import (
 	"homellm/engine/wire"
 )
 
-// numbers reads the keys of the table of engines: those of n, and the default's where n has none.
+// numbers reads the keys in [engines.Keys] from n; those that n lacks come from the default.
 func (d *decoder) numbers(n *syntax.Node, s Sampling) Sampling {
 	s.Model = d.strOr(n, engines.OtherModel, s.Model)
 	own := maps.Clone(s.Numbers)
@@ -25,7 +25,7 @@ func (d *decoder) numbers(n *syntax.Node, s Sampling) Sampling {
 	return s
 }
 
-// chat is the part of a request that only APIs with messages have.
+// chat reads the settings of a request that only APIs with messages have.
 func (d *decoder) chat(n *syntax.Node, s Sampling) Sampling {
 	s.Thinking = d.strOr(n, "thinking", s.Thinking)
 	s.ToolChoice = d.strOr(n, "tool_choice", s.ToolChoice)
@@ -35,7 +35,7 @@ func (d *decoder) chat(n *syntax.Node, s Sampling) Sampling {
 		case !declared:
 			d.errorf(name, "links/schema", syntax.SuggestOr(name.Text(), keys(d.answers), "declared schemas"),
 				"schema %q is not declared in `schemas:`", name.Text())
-		case answer != nil: // nil: what is wrong with it has been said
+		case answer != nil: // nil: its error was reported
 			s.Format = &wire.Format{Name: name.Text(), Schema: []byte(compact(answer.Doc))}
 		}
 	}

@@ -1,6 +1,7 @@
 package dsl
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -25,14 +26,14 @@ const (
 
 // decodeScenario reads a scenario for one cell. The tree is not changed. If compile is nil, expressions are not
 // compiled.
-func decodeScenario(t *tree, v values, compile func(*expr.Assertion, expr.Env) syntax.Diagnostics) (*Scenario,
-	syntax.Diagnostics) {
-	d := &decoder{src: t.src, values: v, compile: compile, broken: t.broken}
+func decodeScenario(t *tree, v values, find *Search, compile func(*expr.Assertion, expr.Env) syntax.Diagnostics) (
+	*Scenario, syntax.Diagnostics) {
+	d := &decoder{src: t.src, values: v, find: find, compile: compile, broken: t.broken}
 	return d.scenario(t), d.diags
 }
 
 func (d *decoder) scenario(t *tree) *Scenario {
-	d.documents, d.used = map[string]*Document{}, map[string]bool{}
+	d.documents, d.corpora, d.used = map[string]*Document{}, map[string]*Corpus{}, map[string]bool{}
 	d.usedVars, d.usedAxes = map[string]bool{}, map[string]bool{}
 	d.declared = map[string]map[string]*syntax.Node{}
 
@@ -42,8 +43,8 @@ func (d *decoder) scenario(t *tree) *Scenario {
 	}
 	sum := sha256.New()
 	sum.Write(t.data)
-	d.readDocument = func(n *syntax.Node) string {
-		text, ok := d.documentFile(t, n)
+	d.readDocument = func(what string, n *syntax.Node) string {
+		text, ok := d.documentFile(t, what, n)
 		if ok {
 			fmt.Fprintf(sum, "\x00%s\x00%s", n.Text(), text)
 		}
@@ -57,6 +58,8 @@ func (d *decoder) scenario(t *tree) *Scenario {
 		}
 		return shown, ok
 	}
+
+	d.match = func(pattern string) ([]string, error) { return matchFiles(t.dir, pattern) }
 
 	d.get(root, "schema")
 	d.nameOfFiles(d.get(root, "name"), "a scenario", d.str(root, "name"))
@@ -74,18 +77,31 @@ func (d *decoder) scenario(t *tree) *Scenario {
 	for _, n := range d.list(root, "documents") {
 		s.Documents = append(s.Documents, d.readDeclaration(n))
 	}
+	s.Corpora = d.readCorpora(d.list(root, "corpora"))
 	s.Schemas = d.schemas(d.get(root, "schemas"))
 	d.answers = s.Schemas
 	def := d.defaults(d.get(root, "defaults"))
 	var checks []pending
-	for i, n := range d.list(root, "conversations") {
-		c, steps := d.conversation(n, s.Tags, def)
-		s.Conversations = append(s.Conversations, c)
-		checks = append(checks, d.conversationAsserts(c, n, steps, i)...)
-		d.playContext(c, steps)
+	var steps [][]decodedStep // of each conversation
+	for _, n := range d.list(root, "conversations") {
+		more, own, asked := d.conversations(n, s.Tags, def, len(s.Conversations))
+		s.Conversations, steps = append(s.Conversations, more...), append(steps, own...)
+		checks = append(checks, asked...)
+	}
+	for i, c := range s.Conversations {
+		before := len(d.diags)
+		d.playContext(c, steps[i])
+		if s.Again(i) {
+			d.forgetAgain(before)
+		}
 	}
 	var own []pending
-	s.Assert, own = d.asserts(root, figure.ScenarioScope, "", -1, -1)
+	s.Assert, own = d.asserts(root, "assert", figure.ScenarioScope, "", -1, -1)
+	checks = append(checks, own...)
+	s.Overall, own = d.asserts(root, "overall", figure.OverallScope, "", -1, -1)
+	checks = append(checks, own...)
+	checks = append(checks, d.sought(s)...)
+	s.SLO, own = d.objectives(d.get(root, "slo"))
 	checks = append(checks, own...)
 	d.compileAll(s, checks)
 	d.linkScenario(s, root, checks)
@@ -128,7 +144,11 @@ func (d *decoder) substituteRoot(root *syntax.Node) *syntax.Node {
 	changed := false
 	for i, e := range out.Entries {
 		d.inRun = e.Key == "run"
-		out.Entries[i].Node = d.substitute(e.Node, e.Key)
+		if e.Key == "conversations" {
+			out.Entries[i].Node = d.substituteConversations(e.Node)
+		} else {
+			out.Entries[i].Node = d.substitute(e.Node, e.Key)
+		}
 		changed = changed || out.Entries[i].Node != e.Node
 	}
 	d.inRun = false
@@ -150,10 +170,40 @@ func (d *decoder) run(n *syntax.Node) Run {
 		Cooldown:    d.duration(n, "cooldown", 0),
 		ErrorBudget: d.percent(n, "error_budget", 0),
 	}
+	r.Play, r.Users = plays[d.strOr(n, "play", "sequential")], d.integer(n, "users", 0)
+	r.Think, r.Ramp = d.think(n), d.duration(n, "ramp", 0)
+	if r.Ramp > 0 && r.Play != Together {
+		d.errorf(d.get(n, "ramp"), "links/play", "write play: together, or leave ramp out",
+			"ramp says when users begin who play together, and with play: %s one request is under way at a time",
+			cmp.Or(string(r.Play), "sequential"))
+	}
+	d.lasting(n, &r)
 	isolation := d.get(n, "isolation")
 	r.Cache = Isolation(d.strOr(isolation, "cache", string(BySalt)))
-	r.Scope = Span(d.strOr(isolation, "scope", string(OfRepeat)))
+	scope := OfRepeat
+	switch {
+	case r.Cache != BySalt:
+	case r.Users > 1:
+		scope = OfUser
+	case r.Play == Together && r.Users == 0:
+		scope = OfConversation
+	}
+	r.Scope = Span(d.strOr(isolation, "scope", string(scope)))
 	r.AllowStale = d.flag(isolation, "allow_contaminated", false)
+	switch empties := r.Cache == ByReset || r.Cache == ByRestart; {
+	case empties && r.Scope == OfUser:
+		d.errorf(d.get(isolation, "scope"), "links/isolation", "isolate with cache: salt, or with scope: repeat",
+			"a %s for one user empties the cache of all", r.Cache)
+	case empties && r.Scope == OfConversation && r.Play != OneByOne:
+		d.errorf(d.get(isolation, "scope"), "links/isolation", "isolate with cache: salt, or with scope: repeat",
+			"with play: %s the conversations are under way together, and a %s for one would empty the cache of all", r.Play,
+			r.Cache)
+	case empties && r.Duration > 0 && r.Scope == OfRepeat && r.Play != OneByOne:
+		d.errorf(firstOf(d.get(isolation, "scope"), d.get(isolation, "cache")), "links/isolation",
+			"isolate with cache: salt, or with scope: run",
+			"with play: %s conversations of one window are still under way when the next begins, and a %s would empty their "+
+				"cache", r.Play, r.Cache)
+	}
 	if r.Cache == NotIsolated && r.Repeats+r.Warmup > 1 && !r.AllowStale {
 		d.errorf(d.get(isolation, "cache"), "links/isolation",
 			"isolate with cache: salt, play once (repeats: 1, warmup: 0), or say allow_contaminated: true",
@@ -167,6 +217,7 @@ type defaults struct {
 	timeout time.Duration
 	request Sampling
 	history HistoryMode
+	varies  bool // a variable or an axis decides the history
 }
 
 func (d *decoder) defaults(n *syntax.Node) defaults {
@@ -174,7 +225,14 @@ func (d *decoder) defaults(n *syntax.Node) defaults {
 		timeout: d.limit(n, "timeout", defaultTimeout),
 		request: d.sampling(d.get(n, "request"), Sampling{MaxTokens: defaultMaxTokens}),
 		history: HistoryMode(d.strOr(n, "history", string(Live))),
+		varies:  d.refers(n, "history"),
 	}
+}
+
+// refers reports whether a value was written as a reference.
+func (d *decoder) refers(n *syntax.Node, key string) bool {
+	v := d.get(n, key)
+	return v != nil && v.Reference != ""
 }
 
 // sampling returns the settings of a request: those of n, or the default's where n has none.
@@ -209,6 +267,22 @@ func (d *decoder) sampling(n *syntax.Node, s Sampling) Sampling {
 	return s
 }
 
+// conversations reads one declaration: a conversation, or one for each item of its data set. Index is that of the first
+// of them in the scenario.
+func (d *decoder) conversations(n *syntax.Node, tags []string, def defaults, index int) (
+	all []*Conversation, steps [][]decodedStep, checks []pending) {
+	each := d.get(n, "for_each")
+	if set := d.forEach(each); set != nil {
+		return d.itemConversations(n, set, tags, def, index)
+	}
+	c, own := d.conversation(n, tags, def)
+	checks = d.conversationAsserts(c, n, own, index)
+	if each != nil { // its data set cannot be read, so what names the items cannot be checked
+		own, checks = nil, nil
+	}
+	return []*Conversation{c}, [][]decodedStep{own}, checks
+}
+
 func (d *decoder) conversation(n *syntax.Node, tags []string, def defaults) (*Conversation, []decodedStep) {
 	c := &Conversation{
 		Pos:         d.src.Pos(n),
@@ -229,6 +303,7 @@ func (d *decoder) conversation(n *syntax.Node, tags []string, def defaults) (*Co
 	var steps []decodedStep
 	for _, sn := range d.list(n, "steps") {
 		s := d.step(sn, c, def)
+		s.varies = d.refers(n, "history") || def.varies && d.get(n, "history") == nil
 		steps = append(steps, s)
 		c.Steps = append(c.Steps, s.step)
 	}
@@ -252,6 +327,10 @@ func (d *decoder) step(n *syntax.Node, c *Conversation, def defaults) decodedSte
 		}
 		out.step.Action = a.Key
 		out.step.Do, out.effect = a.decode(d, stepInput{node: value, step: n, replies: out.replies, rounds: out.rounds})
+		if out.rounds != nil && !a.Asks && d.get(n, "max_rounds") != nil {
+			d.warnKey(n, "max_rounds", "links/tool", "remove it", "%s has one request at most, so max_rounds has no effect",
+				a.Key)
+		}
 	}
 	return out
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"homellm/dsl/expr"
 	"homellm/dsl/syntax"
 	"homellm/engine/engines"
 	"homellm/engine/wire"
@@ -42,6 +43,7 @@ func (d *decoder) server(at syntax.Entry, n *syntax.Node) *Server {
 			ReasoningTags: strings.TrimPrefix(d.str(n, "reasoning_tags"), "auto"),
 		},
 		ContextTokens: d.integer(n, "context_tokens", 0),
+		Variants:      d.variants(d.get(n, "variants")),
 	}
 	if body := d.get(n, "body"); body != nil && body.Kind == syntax.MapKind {
 		s.Body = body.Plain().(map[string]any)
@@ -71,6 +73,7 @@ func (d *decoder) server(at syntax.Entry, n *syntax.Node) *Server {
 		Idle:       d.limit(http, "idle_timeout", defaultIdle),
 	}
 	s.Capabilities = d.capabilities(d.get(n, "capabilities"))
+	s.Embeddings, s.Rerank = d.service(d.get(n, "embeddings")), d.service(d.get(n, "rerank"))
 	return s
 }
 
@@ -78,7 +81,7 @@ func (d *decoder) server(at syntax.Entry, n *syntax.Node) *Server {
 // it.
 func (d *decoder) need(n *syntax.Node, key string) *syntax.Node {
 	v := d.get(n, key)
-	if v == nil {
+	if v == nil && n.Kind == syntax.MapKind {
 		d.errorf(firstKey(n), "links/missing-key", "add it here, or to a profile that this one extends", "key %q is missing",
 			key)
 	}
@@ -96,20 +99,35 @@ func (d *decoder) launch(n *syntax.Node) *Launch {
 	if len(l.Command) == 0 {
 		d.need(n, "command")
 	}
+	l.Env, l.Flags = overlaid(nil, d.env(n)), overlaid(nil, d.flags(n))
+	return l
+}
+
+// env reads the environment variables below a key env.
+func (d *decoder) env(n *syntax.Node) (out []Flag) {
 	if env := d.get(n, "env"); env != nil {
 		for _, e := range env.Entries {
-			l.Env = append(l.Env, Flag{d.src.Pos(e.At()), e.Key, format(e.Node.Scalar)})
+			f := Flag{Pos: d.src.Pos(e.At()), Name: e.Key}
+			if e.Node.Scalar != nil {
+				f.Value = expr.LiteralText(e.Node.Scalar)
+			}
+			out = append(out, f)
 		}
 	}
+	return out
+}
+
+// flags reads the command-line flags below a key flags.
+func (d *decoder) flags(n *syntax.Node) (out []Flag) {
 	if flags := d.get(n, "flags"); flags != nil {
 		for _, e := range flags.Entries {
-			l.Flags = append(l.Flags, Flag{d.src.Pos(e.At()), e.Key, flagValue(e.Node)})
+			out = append(out, Flag{d.src.Pos(e.At()), e.Key, flagValue(e.Node)})
 			if keyFlag.MatchString("--" + e.Key) {
 				d.keyOnCommandLine(e.At(), "--"+strings.ReplaceAll(e.Key, "_", "-"))
 			}
 		}
 	}
-	return l
+	return out
 }
 
 // keyFlag is a flag whose value is a secret.
@@ -161,7 +179,7 @@ func flagValue(n *syntax.Node) any {
 	}
 	out := []string{}
 	for _, item := range n.Items {
-		out = append(out, format(item.Scalar))
+		out = append(out, expr.LiteralText(item.Scalar))
 	}
 	return out
 }
@@ -242,7 +260,7 @@ func (d *decoder) checkFlagValues(s *Server, flags *syntax.Node) {
 			severity = syntax.Error
 		}
 		if len(f.Known) > 0 {
-			help = syntax.SuggestOr(format(v.Scalar), f.Known, "known")
+			help = syntax.SuggestOr(expr.LiteralText(v.Scalar), f.Known, "known")
 		}
 		d.add(severity, v, "links/flag", help, f.Message)
 	}
@@ -252,6 +270,7 @@ func (d *decoder) checkFlagValues(s *Server, flags *syntax.Node) {
 func (d *decoder) checkServer(s *Server, n *syntax.Node, l *Library) {
 	d.checkModelNames(n, l)
 	d.checkLaunch(s, n)
+	d.checkVariants(s, n)
 	if s.Abstract {
 		return
 	}
@@ -259,15 +278,24 @@ func (d *decoder) checkServer(s *Server, n *syntax.Node, l *Library) {
 		d.errorAt(s, n, "links/missing-key", "add engine:, or abstract: true if it is only to be extended",
 			"profile %q does not say which engine it is", s.Name)
 	}
-	if s.Launch == nil && s.Attach == "" {
+	if attach := n.Get("attach"); s.Launch == nil && s.Attach == "" && (attach == nil || attach.Kind == syntax.MapKind) {
 		d.errorAt(s, n, "links/missing-key", "add launch: to start a server, or attach: to use one that runs",
 			"profile %q says neither how to start a server nor where one is", s.Name)
 	}
+	d.checkAPI(s, n)
 	capabilities := n.Get("capabilities")
 	if report := capabilities.Get("cache_report"); s.Capabilities.CacheReport.Source == "counters" &&
 		s.Capabilities.Metrics == "" {
 		d.errorf(report.Get("source"), "links/capability", "add capabilities.metrics",
 			"counters are read from a metrics endpoint, and the profile has none")
+	}
+}
+
+// checkAPI warns about a profile whose engine is known not to serve its API.
+func (d *decoder) checkAPI(s *Server, n *syntax.Node) {
+	if why := engines.Of(s.Engine).Refuses(s.API); why != "" {
+		d.add(syntax.Warning, n.Get("api"), "links/api", "ask by an API that it serves: docs/servers.md has a table",
+			"api: "+string(s.API)+" is not served: "+why)
 	}
 }
 
@@ -292,14 +320,7 @@ func (d *decoder) checkLaunch(s *Server, n *syntax.Node) {
 	if launch == nil {
 		return
 	}
-	launch.EachText(func(text *syntax.Node) {
-		for _, m := range launchForm.FindAllStringSubmatch(text.Text(), -1) {
-			if !slices.Contains(launchNames, m[1]) || !strings.HasSuffix(m[0], "}") {
-				d.errorf(text, "links/reference", syntax.SuggestOr(m[1], launchNames, "possible"),
-					"%s refers to nothing that a launch has", m[0])
-			}
-		}
-	})
+	d.checkPlaceholders(launch)
 	flags := launch.Get("flags")
 	if flags == nil {
 		return
@@ -308,4 +329,51 @@ func (d *decoder) checkLaunch(s *Server, n *syntax.Node) {
 		d.checkFlagName(e, s.Engine, flags)
 	}
 	d.checkFlagValues(s, flags)
+}
+
+// checkPlaceholders reports placeholders below a node that no launch has.
+func (d *decoder) checkPlaceholders(n *syntax.Node) {
+	n.EachText(func(text *syntax.Node) {
+		for _, m := range launchForm.FindAllStringSubmatch(text.Text(), -1) {
+			if !slices.Contains(launchNames, m[1]) || !strings.HasSuffix(m[0], "}") {
+				d.errorf(text, "links/reference", syntax.SuggestOr(m[1], launchNames, "possible"),
+					"%s refers to nothing that a launch has", m[0])
+			}
+		}
+	})
+}
+
+// service reads who embeds or reranks for a profile.
+func (d *decoder) service(n *syntax.Node) *Service {
+	if n == nil {
+		return nil
+	}
+	return &Service{Server: d.str(n, "server"), Model: d.str(n, "model")}
+}
+
+// linkServices finds the other servers that a profile names. A server that homellm would have to start is none: it runs
+// one server at a time.
+func (d *decoder) linkServices(s *Server, n *syntax.Node, l *Library) {
+	for key, service := range map[string]*Service{"embeddings": s.Embeddings, "rerank": s.Rerank} {
+		if service == nil || service.Server == "" {
+			continue
+		}
+		at := n.Get(key).Get("server")
+		switch of := l.Server(service.Server); {
+		case of == nil:
+			d.errorf(at, "links/server", syntax.SuggestOr(service.Server, l.serverNames(), "servers"),
+				"server %q is in no servers file", service.Server)
+		case of.Abstract:
+			d.errorf(at, "links/server", "name a profile that extends it", "server %q is abstract: it is only there to be "+
+				"extended", service.Server)
+		case of == s:
+			d.errorf(at, "links/server", "leave server out: the profile's own server is meant then",
+				"server %q names itself", service.Server)
+		case of.Attach == "":
+			d.errorf(at, "links/server", fmt.Sprintf("start it yourself, and give %s its address: attach: {url: …}", of.Name),
+				"server %q has no address, and homellm starts one server at a time", of.Name)
+		default:
+			service.profile = of
+		}
+	}
 }

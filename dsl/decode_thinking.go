@@ -23,7 +23,7 @@ func (d *decoder) thinking(n *syntax.Node) *Thinking {
 	}
 	if named != nil && t.Kwarg == "" {
 		d.errorf(named, "links/thinking", "add kwarg: the variable of its chat_template, such as enable_thinking",
-			"no variable of the template is named that takes this value")
+			"the variable of the template that takes this value is missing")
 	}
 	if t.Off != nil && t.Off == t.On {
 		d.errorf(d.get(n, "on"), "links/thinking", "take both values from the model's chat_template",
@@ -32,7 +32,7 @@ func (d *decoder) thinking(n *syntax.Node) *Thinking {
 	unknown := slices.Contains([]string{"on", "low", "medium", "high"}, t.Default) && !slices.Contains(t.Levels, t.Default)
 	if unknown && (t.Default != "on" || len(t.Levels) > 0 && t.On == nil) {
 		d.errorf(d.get(n, "default"), "links/thinking", "name one of its levels, or off or on where it has no levels",
-			"the model has no %q that it could think by", t.Default)
+			"the model has no %q among its thinking levels", t.Default)
 	}
 	return t
 }

@@ -21,9 +21,13 @@ func (d *decoder) tools(n *syntax.Node) []*Tool {
 		}
 		seen[t.Name] = item
 		var parameters any
-		if p := d.get(item, "parameters"); p != nil {
+		if p := d.get(item, "parameters"); p != nil && p.Kind == syntax.MapKind {
 			parameters = p.Plain()
 			t.Parameters = d.answerSchema(p)
+			if of := d.get(p, "type"); of.Text() != "" && of.Text() != "object" && t.Parameters != nil {
+				d.errorf(of, "links/tool", "write type: object, with the arguments as its properties",
+					"the parameters of a tool are an object, and this one takes %s", of.Text())
+			}
 		}
 		all := false
 		for _, r := range d.list(item, "results") {
@@ -32,7 +36,7 @@ func (d *decoder) tools(n *syntax.Node) []*Tool {
 					"the result before this one answers every call")
 			}
 			result := d.result(r, parameters)
-			t.Results, all = append(t.Results, result), result.When == ""
+			t.Results, all = append(t.Results, result), d.get(r, "when") == nil
 		}
 		out = append(out, t)
 	}
@@ -43,14 +47,14 @@ func (d *decoder) tools(n *syntax.Node) []*Tool {
 func (d *decoder) result(n *syntax.Node, parameters any) *Result {
 	r := &Result{Pos: d.src.Pos(n), Text: d.str(n, "text")}
 	if file := d.get(n, "file"); file != nil {
-		r.Text = d.readDocument(file)
+		r.Text = d.readDocument("result", file)
 	}
 	when := d.get(n, "when")
 	if when == nil {
 		return r
 	}
 	r.When = strings.TrimSpace(when.Text())
-	if when.Kind == syntax.StringKind && d.compile != nil {
+	if when.Text() != "" && d.compile != nil {
 		var found syntax.Diagnostics
 		r.when, found = expr.CompileCondition(when, parameters)
 		d.diags = append(d.diags, found...)
@@ -58,7 +62,7 @@ func (d *decoder) result(n *syntax.Node, parameters any) *Result {
 	return r
 }
 
-// rounds reads what a step says of its requests in a conversation with tools; nil: it has none.
+// rounds reads a step's settings for rounds of tool calls; nil if the conversation has no tools.
 func (d *decoder) rounds(n *syntax.Node, c *Conversation) *Rounds {
 	most, replies := d.integer(n, "max_rounds", defaultRounds), d.replies(n)
 	if len(c.Tools) > 0 {

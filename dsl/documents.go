@@ -28,7 +28,7 @@ func (d *decoder) readDeclaration(n *syntax.Node) *Document {
 	case text != nil:
 		doc.Source, doc.Text = "text", text.Text()
 	case file != nil:
-		doc.Source, doc.Text = "file", d.readDocument(file)
+		doc.Source, doc.Text = "file", d.readDocument("document", file)
 	case synthetic != nil:
 		doc.Source = "synthetic"
 		doc.Tokens = d.integer(synthetic, "tokens", 0)
@@ -40,8 +40,9 @@ func (d *decoder) readDeclaration(n *syntax.Node) *Document {
 	return doc
 }
 
-// documentFile returns the text of a file in the scenario's folder, or reports why it cannot be read.
-func (d *decoder) documentFile(t *tree, n *syntax.Node) (string, bool) {
+// documentFile returns the text of a file in the scenario's folder, or reports why it cannot be read. What says what
+// the file holds.
+func (d *decoder) documentFile(t *tree, what string, n *syntax.Node) (string, bool) {
 	name := n.Text()
 	if name == "" {
 		return "", false
@@ -52,7 +53,7 @@ func (d *decoder) documentFile(t *tree, n *syntax.Node) (string, bool) {
 		text, err = readDocumentFile(t.dir, name)
 	}
 	if err != nil {
-		d.errorf(n, "links/file", nearFile(t, name, err), "document file %q %s", name, fileProblem(err))
+		d.errorf(n, "links/file", nearFile(t, name, err), "%s file %q %s", what, name, fileProblem(err))
 		return "", false
 	}
 	all := len(text)
@@ -61,7 +62,7 @@ func (d *decoder) documentFile(t *tree, n *syntax.Node) (string, bool) {
 	}
 	if !seen && all > maxDocumentsBytes {
 		d.errorf(n, "links/file", "use fewer or shorter documents",
-			"document file %q makes the documents larger than %d MiB together", name, maxDocumentsBytes>>20)
+			"%s file %q makes the documents larger than %d MiB together", what, name, maxDocumentsBytes>>20)
 		return "", false
 	}
 	t.documents[name] = text
@@ -83,8 +84,8 @@ func readDocumentFile(dir fs.FS, name string) (string, error) {
 	return strings.ReplaceAll(text, "\r\n", "\n"), nil
 }
 
-// readInside reads a regular file of the scenario's folder, up to a size. The file system keeps links inside the
-// folder: os.Root does.
+// readInside reads a regular file in the scenario's folder, up to a maximum size. The file system must not follow links
+// out of the folder, as with os.Root.
 func readInside(dir fs.FS, name string, most int64) ([]byte, error) {
 	if dir == nil {
 		return nil, errors.New("cannot be read: the scenario was not read from a folder")

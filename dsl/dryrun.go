@@ -1,6 +1,7 @@
 package dsl
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,35 +27,60 @@ func (p *planner) fit(c *Cell) {
 		stable = c.rewrites == ""
 	}
 	for i := range c.Turns {
-		c.Turns[i].Known = stable && !c.Turns[i].open && c.Turns[i].Images == 0
+		c.Turns[i].Known = stable && !c.Turns[i].open && !c.Scenario.Raced() && c.Turns[i].Images == 0
 	}
 	if limit, by := p.limit(c); limit > 0 {
-		c.Skip = overflow(c.Turns, limit, by)
+		if c.Skip = overflow(c.Turns, limit, by); c.Skip != "" {
+			c.Skip += fitting(c, limit, by)
+		}
 	}
 	p.declared(c)
 	c.forecasts = p.forecast(c)
 }
 
-// walk plays every conversation and returns the requests of one measured repeat.
+// walk plays every conversation and returns the requests of one measured repeat. What a retrieval brings is not known:
+// the conversations are played with the least and the most that it may bring.
 func (p *planner) walk(c *Cell) ([]PlannedTurn, error) {
+	if !c.Scenario.Retrieves() {
+		return p.walkWith(c, bringing{})
+	}
+	var out []PlannedTurn
+	for _, b := range bringings {
+		turns, err := p.walkWith(c, b)
+		if err != nil {
+			return nil, err
+		}
+		out = bothEnds(out, turns)
+	}
+	return out, nil
+}
+
+// walkWith plays every conversation, with what retrievals bring.
+func (p *planner) walkWith(c *Cell, brings bringing) ([]PlannedTurn, error) {
 	run := c.Scenario.Run
 	passes := 1
 	if run.shared() && run.Repeats+run.Warmup > 1 {
 		passes = 2 // a later pass finds everything in the cache that the one before sent
 	}
 	var turns []PlannedTurn
-	w := walker{planner: p, cell: c}
+	w := walker{planner: p, cell: c, brings: brings, seen: map[Part]*ceiling.Seen[byte]{}}
 	for range passes {
 		turns, w.sent = nil, 0
-		for _, conversation := range c.Scenario.Conversations {
-			if run.Scope == OfConversation && run.Cache != NotIsolated {
-				w.seen = ceiling.Seen[byte]{}
+		lanes := c.Scenario.Lanes()
+		err := run.Play.Take(len(lanes), func(i int, turn func() bool) error {
+			for _, part := range lanes[i] {
+				err := w.play(part, func(planned PlannedTurn) bool {
+					turns = append(turns, planned)
+					return turn()
+				})
+				if err != nil {
+					return err
+				}
 			}
-			played, err := w.play(conversation)
-			if err != nil {
-				return nil, err
-			}
-			turns = append(turns, played...)
+			return nil
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
 	return turns, nil
@@ -64,16 +90,45 @@ func (p *planner) walk(c *Cell) ([]PlannedTurn, error) {
 type walker struct {
 	*planner
 	cell *Cell
-	seen ceiling.Seen[byte] // prompts with their replies, as the template renders them
-	sent int                // requests of this pass
+	seen map[Part]*ceiling.Seen[byte] // prompts with their replies, as the template renders them; see under
+	sent int                          // requests of this pass
 
-	shown bool // a prompt showed images
+	brings   bringing
+	searches int
+
+	shown bool // an earlier prompt showed images
 }
 
-func (w *walker) play(conversation *Conversation) ([]PlannedTurn, error) {
-	var turns []PlannedTurn
-	var last []Message // of the longest prompt
-	h := conversation.Begin()
+// errEnded ends a conversation that must have no further turn.
+var errEnded = errors.New("the conversation was ended")
+
+// under returns the prompts that the server has seen under the same isolation as those of a part.
+func (w *walker) under(part Part) *ceiling.Seen[byte] {
+	run := w.cell.Scenario.Run
+	switch {
+	case run.Cache == NotIsolated || run.Scope != OfUser && run.Scope != OfConversation:
+		part = Part{}
+	case run.Scope == OfConversation:
+		return &ceiling.Seen[byte]{}
+	default:
+		part = Part{User: part.User}
+	}
+	if w.seen[part] == nil {
+		w.seen[part] = &ceiling.Seen[byte]{}
+	}
+	return w.seen[part]
+}
+
+// play plays a part, and calls turn with each of its requests.
+func (w *walker) play(part Part, turn func(PlannedTurn) bool) error {
+	conversation, seen := part.Conversation, w.under(part)
+	var last []Message // of the last prompt
+	var answer Message
+	h, retrieved := conversation.Begin(), false
+	h.Retrieve = func(_ string, s Lookup) ([]*Document, error) {
+		w.searches, retrieved = w.searches+1, true
+		return w.bring(w.brings, w.cell.Model, w.searches, s), nil
+	}
 	removals := 0   // messages before the last planned turn
 	chosen := false // the model has chosen how the conversation goes on
 	for _, step := range conversation.Steps {
@@ -92,41 +147,47 @@ func (w *walker) play(conversation *Conversation) ([]PlannedTurn, error) {
 			if own := t.Recorded(); conversation.History == Recorded && (own.Text != "" || own.Calls != nil) {
 				kept = own
 			}
-			planned, err := w.turn(t, step.Request.API, generated)
+			planned, err := w.turn(seen, t, step.Request.API, generated)
 			if err != nil {
 				return Reply{}, fmt.Errorf("step %s: %w", step.ID, err)
 			}
-			planned.Conversation, planned.Step = conversation.ID, step.ID
+			planned.User, planned.Conversation, planned.Step = part.User, conversation.ID, step.ID
+			planned.Item = conversation.ItemN()
 			planned.ReplyTokens, planned.KeptTokens = limit, limit
-			planned.open = chosen || w.shown
+			planned.open, planned.chosen = chosen || w.shown, chosen
+			planned.Retrieved, planned.Exact = retrieved, planned.Exact && !retrieved
 			w.shown = w.shown || planned.Images > 0
 			chosen = chosen || len(t.Tools) > 0 && conversation.History != Recorded
 			planned.removed, removals = h.removals > removals, h.removals
 			if conversation.History == Recorded {
 				planned.KeptTokens = w.count(w.cell.Model, Message{Content: kept.Text, ToolCalls: kept.Calls}.Text()).tokens
 			}
-			turns = append(turns, planned)
-			last = append(slices.Clip(t.Messages), Message{Role: "assistant", Content: kept.Text, ToolCalls: kept.Calls})
+			last, answer = t.Messages, Message{Role: roleAssistant, Content: kept.Text, ToolCalls: kept.Calls}
+			if !turn(planned) {
+				return Reply{}, errEnded
+			}
 			return kept, nil
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	w.examine(conversation, last)
-	return turns, nil
+	if last != nil {
+		w.examine(conversation, append(slices.Clip(last), answer))
+	}
+	return nil
 }
 
 // turn counts one prompt, and how much of it was sent before.
-func (w *walker) turn(t Turn, api wire.API, reply string) (PlannedTurn, error) {
+func (w *walker) turn(seen *ceiling.Seen[byte], t Turn, api wire.API, reply string) (PlannedTurn, error) {
 	m := w.cell.Model
 	prompt, rendered, err := w.render(w.cell, api, t.Messages, t.Tools)
 	if err != nil {
 		return PlannedTurn{}, err
 	}
 	all := w.count(m, prompt)
-	common := w.count(m, prompt[:ceiling.LongestText(prompt, &w.seen)]).tokens
-	w.seen.Add([]byte(prompt + reply))
+	common := w.count(m, prompt[:ceiling.LongestText(prompt, seen)]).tokens
+	seen.Add(append(append(make([]byte, 0, len(prompt)+len(reply)), prompt...), reply...))
 	block := 1
 	if w.cell.Server != nil {
 		block = w.cell.Server.Capabilities.BlockTokens
@@ -196,16 +257,41 @@ func overflow(turns []PlannedTurn, limit int, by string) string {
 			allowed, about = allowed*(1+estimateTolerance), "about "
 		}
 		if float64(need) > allowed {
-			return fmt.Sprintf("step %s needs %s%s tokens (%s of prompt and %s of reply), and %s %s",
-				t.Step, about, thousands(need), thousands(t.PromptTokens), thousands(t.ReplyTokens), by, thousands(limit))
+			most, when, advice := "", "", ""
+			if t.chosen {
+				most, when = "up to ", " if the model calls tools as often as it may"
+				advice = ": lower max_rounds, or play a recorded history"
+			} else if t.Retrieved {
+				most, when, advice = "up to ", " if the largest chunks are retrieved", ": lower top_k, or make the chunks smaller"
+			}
+			return fmt.Sprintf("step %s needs %s%s%s tokens (%s of prompt and %s of reply)%s, and %s %s%s", t.Step, most, about,
+				thousands(need), thousands(t.PromptTokens), thousands(t.ReplyTokens), when, by, thousands(limit), advice)
 		}
 	}
 	return ""
 }
 
+// fitting says how the conversations are played that fit a context which is too small for others; empty: none fits.
+func fitting(c *Cell, limit int, by string) string {
+	n, all := 0, len(c.Scenario.Conversations)
+	for _, conversation := range c.Scenario.Conversations {
+		if overflow(ofFirstUser(c.Turns, conversation.ID), limit, by) == "" {
+			n++
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; --context-size %d plays %d of the %d conversations, without those that do not fit", limit, n,
+		all)
+}
+
 // unmet says which requirement of the scenario a cell does not meet.
 func (p *planner) unmet(c *Cell) string {
 	if why := p.mismatch(c); why != "" {
+		return why
+	}
+	if why := p.unasked(c); why != "" {
 		return why
 	}
 	known, ok := p.served(c)
@@ -226,6 +312,9 @@ func (p *planner) unmet(c *Cell) string {
 		}
 	}
 	if why := p.imageless(c); why != "" {
+		return why
+	}
+	if why := c.unretrieved(); why != "" {
 		return why
 	}
 	need := c.Scenario.Requires.ContextTokens
@@ -263,8 +352,8 @@ func (p *planner) mismatch(c *Cell) string {
 // greatest size is planned, so a declaration can only be too small.
 func (p *planner) declared(c *Cell) {
 	const far = 0.25
-	for _, conversation := range c.Scenario.Conversations {
-		if conversation.Tokens == 0 {
+	for i, conversation := range c.Scenario.Conversations {
+		if conversation.Tokens == 0 || c.Scenario.Again(i) {
 			continue
 		}
 		size := c.Size(conversation.ID)
@@ -283,7 +372,7 @@ func (p *planner) declared(c *Cell) {
 // examine asks what the template of the cell's model does to a conversation: whether its turns extend each other, and
 // whether its text contains special tokens.
 func (w *walker) examine(conversation *Conversation, messages []Message) {
-	if w.opt.Examine == nil || len(messages) == 0 || w.cell.Model == nil {
+	if w.opt.Examine == nil || w.cell.Model == nil {
 		return
 	}
 	x := w.opt.Examine(w.cell.Server, w.cell.Model, messages)

@@ -9,7 +9,7 @@ import (
 	"homellm/engine/wire"
 )
 
-// TestImpossibleThresholds holds which thresholds are refused, where, and with which words.
+// TestImpossibleThresholds checks which thresholds are refused, where, and with which message.
 func TestImpossibleThresholds(t *testing.T) {
 	const removed = "tokens stand before the removed document"
 	step := func(that string) string {
@@ -73,8 +73,8 @@ func TestImpossibleThresholds(t *testing.T) {
 	}
 }
 
-// TestBlocksOfTheServerWarn holds that a threshold which only the blocks of the server at hand put out of reach is told
-// and not refused: the run says whether its cache does what it can.
+// TestBlocksOfTheServerWarn checks that a threshold which is out of reach only because of this server's block size
+// gives a warning and is not refused: the run will show what the cache does.
 func TestBlocksOfTheServerWarn(t *testing.T) {
 	opt := exactOptions()
 	top := mustLoad(t, scenario(removalScenario()), opt).Cells[0].Turns[2]
@@ -91,7 +91,7 @@ func TestBlocksOfTheServerWarn(t *testing.T) {
 	}
 }
 
-// TestEstimatesWarn holds that a threshold is refused only if an estimate cannot be at fault.
+// TestEstimatesWarn checks that a threshold is refused only if this cannot be the fault of an estimate.
 func TestEstimatesWarn(t *testing.T) {
 	opt := exactOptions()
 	opt.Count, opt.Render = nil, nil
@@ -179,6 +179,11 @@ func TestSkips(t *testing.T) {
 			"step q1 asks for 32 tokens of reply, and --context-size gives 32"},
 		{"the server serves less", removalScenario(), func(o *Options) { o.Servers = []string{"small"} },
 			"and server small serves 460"},
+		{"one of two conversations fits", removalScenario() + "  - id: small\n    steps:\n      - {id: hi, ask: Hi?, reply: Hi.}\n",
+			func(o *Options) { o.Servers = []string{"small"} }, "serves 460; --context-size 460 plays 1 of the 2 conversations"},
+		{"an agent that may call on", agent("live", "      - {id: start, ask: Why?, max_rounds: 16}\n"),
+			func(o *Options) { o.Servers = []string{"small"} }, "of reply) if the model calls tools as often as it may, and server " +
+				"small serves 460: lower max_rounds, or play a recorded history"},
 		{"a server that answers knows better", removalScenario(), func(o *Options) {
 			o.Servers = []string{"small"}
 			o.Served = func(string) (Served, bool) { return Served{ContextTokens: 8192}, true }
@@ -235,9 +240,8 @@ func TestUnstableTemplatesWarn(t *testing.T) {
 	}
 }
 
-// TestTokensThatCanBeReused holds the ceilings of a server that keeps single tokens: a reply that
-// the history keeps is in its cache as well, a recorded one is not, and of a prompt that it has
-// seen as a whole it computes one token.
+// TestTokensThatCanBeReused checks the ceilings for a server that caches single tokens: a reply that the history keeps
+// is cached too, a recorded one is not, and of a prompt that was seen as a whole one token is computed.
 func TestTokensThatCanBeReused(t *testing.T) {
 	opt := exactOptions()
 	opt.Servers = []string{"small"}
@@ -258,7 +262,8 @@ func TestTokensThatCanBeReused(t *testing.T) {
 	}
 }
 
-// TestEstimatesDoNotSkip holds that a cell is not skipped for less than an estimate can be off.
+// TestEstimatesDoNotSkip checks that a cell is not skipped because of a difference that an error of the estimate can
+// explain.
 func TestEstimatesDoNotSkip(t *testing.T) {
 	plain := Options{Servers: []string{"big"}, Model: "tiny"}
 	for _, opt := range []Options{plain, exactOptions()} {
@@ -275,7 +280,7 @@ func TestEstimatesDoNotSkip(t *testing.T) {
 	}
 }
 
-// TestRepeatsFromOptionsCountAsSamples holds that the sample floors know --repeats.
+// TestRepeatsFromOptionsCountAsSamples checks that the minimum sample sizes take --repeats into account.
 func TestRepeatsFromOptionsCountAsSamples(t *testing.T) {
 	body := scenario(removalScenario() + "assert:\n  - steps.q1.ttft_ms.p90 < 100\n")
 	for repeats, accepted := range map[int]bool{0: false, 28: false, 29: true} {

@@ -26,9 +26,15 @@ type Scenario struct {
 	Run           Run
 	Vars          map[string]any // float64, int, string or bool
 	Documents     []*Document
+	Corpora       []*Corpus
 	Conversations []*Conversation
 	Assert        []*expr.Assertion               // scenario scope
 	Schemas       map[string]*schema.AnswerSchema // that answers can be validated against
+
+	SLO     []*expr.Assertion // turn scope: objectives, in the order of the file
+	Overall []*expr.Assertion // overall scope: over all cells, so the same in each of them
+
+	Condition *expr.Assertion // that the best cell of a search must meet; nil: there is none
 }
 
 // Requires is what a cell must offer; if it does not, the cell is skipped with the reason.
@@ -44,10 +50,19 @@ type Run struct {
 	Order       Order
 	Cooldown    time.Duration
 	Cache       Isolation
-	Scope       Span    // the scope of one salt, reset or restart
-	ErrorBudget float64 // 0..1
-	AllowStale  bool    // isolation.allow_contaminated
+	Scope       Span          // the scope of one salt, reset or restart
+	ErrorBudget float64       // 0..1
+	AllowStale  bool          // isolation.allow_contaminated
+	Play        Play          // the order of the conversations
+	Users       int           // number of users, each of whom plays every conversation; 0: the scenario has no users
+	Think       Think         // how long a user thinks before the next request
+	Ramp        time.Duration // time within which the users begin
+	Duration    time.Duration // how long a cell is played, in [Windows] windows, which are its repeats; 0: it has repeats
 }
+
+// Windows is the number of windows of equal length of a cell that is played for a time. A conversation belongs to the
+// window in which it began.
+const Windows = 10
 
 // shared reports whether a later pass finds in the cache what an earlier one left there.
 func (r Run) shared() bool { return r.Cache == NotIsolated || r.Scope == OfRun }
@@ -89,6 +104,7 @@ type Span string
 const (
 	OfRun          Span = "run"
 	OfRepeat       Span = "repeat"
+	OfUser         Span = "user"
 	OfConversation Span = "conversation"
 )
 
@@ -97,7 +113,7 @@ type Document struct {
 	Pos    syntax.Pos
 	ID     string
 	Title  string
-	Source string // text | file | synthetic
+	Source string // text | file | synthetic | chunk
 	Text   string // the text itself, whatever its source
 	Tokens int    // target of a synthetic document
 	Seed   int64
@@ -112,7 +128,9 @@ type Conversation struct {
 	Tags        []string // its own and the scenario's
 	Tokens      int      // declared size at its end, with every prompt token and reply; 0 if not declared
 	System      string
-	Given       *Given // nil: it begins with nothing
+	Given       *Given // history before the first step; nil: none
+	Item        *Item  // that it is played for; nil: it has no data set
+	Items       int    // of its data set that are played, each in a conversation of the same id
 	Tools       []*Tool
 	History     HistoryMode
 	Steps       []*Step
@@ -130,11 +148,11 @@ type Sampling struct {
 	MinTokens   *int
 	API         wire.API // empty: the server's own
 
-	Thinking   string       `json:",omitempty"` // off, on, low, medium or high; empty: as the server does by itself
+	Thinking   string       `json:",omitempty"` // off, on, low, medium or high; empty: the server's default
 	ToolChoice string       `json:",omitempty"` // auto, none, required or a tool; empty: the server's default
-	Format     *wire.Format `json:",omitempty"` // that replies are to keep to
+	Format     *wire.Format `json:",omitempty"` // the format that replies must have
 
-	Model   string             `json:",omitempty"` // another name to ask for than the cell's: a LoRA, an alias
+	Model   string             `json:",omitempty"` // a model name to request instead of the cell's: a LoRA, an alias
 	Numbers map[string]float64 `json:",omitempty"` // by their names in engines.Keys
 }
 

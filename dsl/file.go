@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -46,6 +47,23 @@ type File struct {
 	Name string // as shown to the user
 	Data []byte
 	Dir  fs.FS
+
+	valid *tree // see [Valid]; nil: it is read and checked
+}
+
+// Valid returns a file that is known to match its schema, because a test checks it: it is parsed here, once for all
+// libraries that are made with it, and its schema is not checked again. A file in which anything can be remarked on
+// is returned as it is.
+func Valid(f File) File {
+	src, root, diags := syntax.Read(f.Name, f.Data)
+	if root == nil || len(diags) > 0 {
+		return f
+	}
+	t := newTree(f, src, root)
+	if t.kind, diags = fileKind(t); len(diags) == 0 {
+		f.valid = t
+	}
+	return f
 }
 
 // OpenFile reads a file of the user. It rejects anything but a regular file, and a link that leads out of the file's
@@ -69,8 +87,8 @@ func OpenFile(name string) (File, error) {
 	return File{Name: filepath.ToSlash(name), Data: data, Dir: dir}, nil
 }
 
-// ReadStream reads a file that comes as a stream and so has no folder: its documents are below the current one.
-// The stream is bounded as a file is.
+// ReadStream reads a file from a stream. A stream has no folder, so its documents are found relative to the current
+// one. It has the size limit of a file.
 func ReadStream(name string, r io.Reader) (File, error) {
 	root, err := os.OpenRoot(".") // closed when the file is no longer used
 	if err != nil {
@@ -105,8 +123,8 @@ func readRegular(dir fs.FS, name string, most int64) ([]byte, error) {
 	return ReadRegular(f, most)
 }
 
-// ReadRegular reads at most so many bytes of an open file and closes it. It rejects anything but a regular file: a
-// pipe or a device may have no end.
+// ReadRegular reads at most the given number of bytes of an open file and closes it. It rejects anything but a regular
+// file: a pipe or a device may have no end.
 func ReadRegular(f fs.File, most int64) ([]byte, error) {
 	defer f.Close()
 	info, err := f.Stat()
@@ -131,15 +149,22 @@ type tree struct {
 	broken    bool // parts of it could not be read and may contain what seems to be missing
 }
 
+func newTree(f File, src *syntax.Source, root *syntax.Node) *tree {
+	return &tree{src: src, root: root, data: f.Data, dir: f.Dir, documents: map[string]string{},
+		images: map[string]wire.Image{}}
+}
+
 // readFile reads a file and checks its schema. The tree is nil if nothing more can be checked; a tree may come with
 // errors.
 func readFile(f File) (*tree, syntax.Diagnostics) {
+	if f.valid != nil {
+		return f.valid, nil
+	}
 	src, root, diags := syntax.Read(f.Name, f.Data)
 	if root == nil {
 		return nil, diags
 	}
-	t := &tree{src: src, root: root, data: f.Data, dir: f.Dir, documents: map[string]string{},
-		images: map[string]wire.Image{}}
+	t := newTree(f, src, root)
 	kind, found := fileKind(t)
 	diags = append(diags, found...)
 	if kind == "" {
@@ -177,11 +202,24 @@ func fileKind(t *tree) (string, syntax.Diagnostics) {
 	help := "write one of: " + strings.Join(known, ", ")
 	switch v {
 	case nil:
-		d.errorf(firstKey(t.root), "schema/kind", "the first line is one of: schema: "+strings.Join(known, ", schema: "),
+		help = "the first line is one of: schema: " + strings.Join(known, ", schema: ")
+		for _, e := range t.root.Entries {
+			kind := map[string]string{"servers": "servers", "models": "models", "templates": "models",
+				"conversations": "scenario", "compare": "gates"}[e.Key]
+			switch {
+			case syntax.Nearest(e.Key, []string{"schema"}) != "":
+				help = fmt.Sprintf("write schema in place of %s", e.Key)
+			case kind != "":
+				help = fmt.Sprintf("the first line of a file with %s is: schema: homellm.%s/v1", e.Key, kind)
+			}
+		}
+		d.errorf(firstKey(t.root), "schema/kind", help,
 			`key "schema" is missing, so the kind of this file is not known`)
 	default:
 		if near := syntax.Suggest(v.Text(), known); near != "" {
 			help = near
+		} else if whole := "homellm." + strings.ToLower(v.Text()) + "/v1"; slices.Contains(known, whole) {
+			help = syntax.Meant([]string{whole})
 		}
 		d.errorf(v, "schema/kind", help, "%s is not a kind of file", v.Describe())
 	}

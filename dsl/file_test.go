@@ -37,7 +37,7 @@ func TestOpenFile(t *testing.T) {
 	}
 }
 
-// TestSecretsAreMasked checks every form of output for a key that somebody wrote into a file.
+// TestSecretsAreMasked checks every form of output for a key that is written in a file.
 func TestSecretsAreMasked(t *testing.T) {
 	for _, text := range []string{
 		"schema: homellm.servers/v1\nservers:\n  a: {engine: openai, attach: {url: \"http://127.0.0.1:1\", api_key: " +
@@ -73,7 +73,7 @@ func BenchmarkLoad(b *testing.B) {
 			b.Fatal(diags)
 		}
 		d := &decoder{src: t.src}
-		if _, diags := decodeScenario(t, values{vars: readVars(d, t.root, Options{})}, nil); diags.Errors() {
+		if _, diags := decodeScenario(t, values{vars: readVars(d, t.root, Options{})}, nil, nil); diags.Errors() {
 			b.Fatal(diags)
 		}
 	}

@@ -117,7 +117,7 @@ func decodeGates(t *tree, names *expr.Names) (*Gates, syntax.Diagnostics) {
 // identifies a gate by its name.
 func (d *decoder) expressionGates(t *tree, names *expr.Names) []*expr.Assertion {
 	d.declared["assertion"] = d.declared["gate"]
-	out, checks := d.asserts(t.root, figure.GatesScope, "", -1, -1)
+	out, checks := d.asserts(t.root, "assert", figure.GatesScope, "", -1, -1)
 	for _, p := range checks {
 		env := expr.Env{Scope: figure.GatesScope, AllowSmallN: p.allowSmallN, Node: p.node}
 		d.diags = append(d.diags, p.assertion.Compile(names, env)...)

@@ -8,18 +8,18 @@ import (
 	"homellm/engine/wire"
 )
 
-// Given is a history that is in context before the first step of a conversation, which no request sends alone.
+// Given is a history that is in context before the first step of a conversation. No request is made for it alone.
 type Given struct {
 	Pos      syntax.Pos
 	Messages []wire.Message
-	Blocks   []*Document // of a trace without texts: what opens the first question
+	Blocks   []*Document // from a trace without texts: synthetic texts that open the first question
 
-	from string // file, and which of its chats
+	from string // the file, and which chat in it
 	at   []syntax.Pos
-	asks bool // it ends with a question that nothing answers
+	asks bool // it ends with a question that has no answer
 }
 
-// texts are the texts of the blocks, which a cell's tokeniser decides.
+// texts joins the texts of the blocks, which are written with the tokeniser of a cell.
 func (g *Given) texts() string {
 	var out []string
 	for _, b := range g.Blocks {
@@ -28,7 +28,7 @@ func (g *Given) texts() string {
 	return strings.Join(out, " ")
 }
 
-// Tokens is how many tokens the blocks of a trace have.
+// Tokens returns the number of tokens in the blocks of a trace.
 func (g *Given) Tokens() int {
 	n := 0
 	for _, b := range g.blocks() {
@@ -44,10 +44,10 @@ func (g *Given) blocks() []*Document {
 	return g.Blocks
 }
 
-// From says which chat of which file it is.
+// From says which chat of which file the history is.
 func (g *Given) From() string { return g.from }
 
-// says is where the given history has a message.
+// says returns the position of a message in the given history; false if it is not there.
 func (g *Given) says(m wire.Message) (syntax.Pos, bool) {
 	if g == nil {
 		return syntax.Pos{}, false

@@ -62,7 +62,7 @@ func turnsOf(t *testing.T, plan *Plan) []string {
 	return out
 }
 
-// TestGiven holds what is in context of a conversation that begins with a recorded chat.
+// TestGiven checks the context of a conversation that begins with a recorded chat.
 func TestGiven(t *testing.T) {
 	const session = "s:You mend parsers.|u:Why does it fail?|a:<tool_call>\n{\"name\": \"read_file\", \"arguments\": " +
 		"{\"path\": \"parser.go\"}}\n</tool_call>|t:off by one|a:It is off by one.|u:Mend it.|a:Mended."
@@ -87,7 +87,7 @@ func TestGiven(t *testing.T) {
 	}
 }
 
-// TestGiven_IsPlanned holds that the tokens of a given history count in the first prompt, which no cache has seen.
+// TestGiven_IsPlanned checks that the tokens of a given history count in the first prompt, which no cache has seen.
 func TestGiven_IsPlanned(t *testing.T) {
 	steps := "      - {id: q, continue: And now?, reply: R}\n      - {id: q2, continue: And then?, reply: R}\n"
 	plan := mustLoad(t, begun("{file: chats/session.json}", steps), exactOptions())
@@ -107,7 +107,7 @@ func TestGiven_IsPlanned(t *testing.T) {
 	}
 }
 
-// TestGiven_Trace holds that equal hashes are equal texts of that length, and others are not.
+// TestGiven_Trace checks that equal hashes become equal texts of the right length, and different hashes different ones.
 func TestGiven_Trace(t *testing.T) {
 	f := scenario(`conversations:
   - id: a
@@ -130,7 +130,7 @@ func TestGiven_Trace(t *testing.T) {
 	}
 }
 
-// TestGiven_Refused holds what is said of a history that cannot be given, and where.
+// TestGiven_Refused checks the errors about a history that cannot be given, and their positions.
 func TestGiven_Refused(t *testing.T) {
 	ask := "      - {id: q, ask: Q, reply: R}\n"
 	for _, tt := range []struct{ given, steps, want string }{

@@ -26,11 +26,12 @@ type Turn struct {
 	Reply     string   // the recorded reply; empty if none
 
 	// Of a conversation with tools.
-	Tools  []wire.Tool
-	Calls  []wire.ToolCall      // of the recorded reply
-	Round  int                  // which request of its user message it is, from 1
-	Last   bool                 // no further one may follow
-	Answer func(Reply) Answered // what becomes of the calls of a reply; it changes nothing; nil: there are no tools
+	Tools []wire.Tool
+	Calls []wire.ToolCall // of the recorded reply
+	Round int             // which request of its user message it is, from 1
+	Last  bool            // no further one may follow
+	// says how the calls of a reply would be answered, and changes nothing; nil: there are no tools
+	Answer func(Reply) Answered
 
 	longest func() (*Tool, string)
 }
@@ -38,8 +39,8 @@ type Turn struct {
 // Recorded is the reply that the scenario has for the turn; empty if it has none.
 func (t Turn) Recorded() Reply { return Reply{Text: t.Reply, Calls: t.Calls} }
 
-// standIn is the reply of a model that is not asked, with a text of the length that is meant. Where the model may call
-// tools it calls the one with the longest result as often as it may, so that a plan knows the most that is needed.
+// standIn returns the reply that a plan assumes, with a text of the right length. If the model may call tools, it calls
+// the one with the longest result as often as it may, so that a plan knows the most that is needed.
 func (t Turn) standIn(text string) Reply {
 	if len(t.Tools) == 0 || t.Last {
 		return Reply{Text: text}
@@ -53,7 +54,7 @@ func (t Turn) standIn(text string) Reply {
 func compact(v any) string {
 	raw, err := json.Marshal(v)
 	if err != nil {
-		return "{}" // a number that JSON has no word for, which no file can hold
+		return "{}" // a number that JSON cannot express, which no file can contain
 	}
 	return string(raw)
 }
@@ -96,15 +97,17 @@ const partBreak = "\n\n"
 // from between other text without searching for it.
 type History struct {
 	messages []message
-	wired    []Message // the first of them for the wire; nil after each change that is no appending
+	wired    []Message // the first messages in wire form; nil after a change other than appending
 	pending  []part    // documents for the next user message
 	docs     []string  // ids in context, in the order of injection
 	phase    figure.Phase
 	removals int // documents that were taken out
 	tools    *toolbox
-	step     string // that is played
+	step     string // the step being played
 
-	Pause func(time.Duration) error // lets time pass; nil: none does, as in a plan
+	Pause func(time.Duration) error // lets time pass; nil: no time passes, as in a plan
+	// finds the chunks that a step retrieves, the best first; nil: nothing is found
+	Retrieve func(step string, s Lookup) ([]*Document, error)
 }
 
 // Play plays the step.
@@ -116,13 +119,13 @@ func (s *Step) Play(h *History, send Send) error {
 type message struct {
 	role  string
 	parts []part
-	step  string          // of a question: the step that asks it; empty: it is of a given history
+	step  string          // of a question: the step that asks it; empty: it is from a given history
 	calls []wire.ToolCall // of an assistant
 	of    wire.ToolCall   // of a tool: the call that it answers
 
 	images []wire.Image // of a question: what it shows
 
-	question bool   // of a user, and not a document by itself
+	question bool   // a user's message other than a separate document
 	thoughts string // of an assistant, before it said that
 }
 
@@ -161,7 +164,7 @@ func (c *Conversation) Begin() *History {
 	return h
 }
 
-// given puts a given history behind the system message.
+// given appends a given history after the system message.
 func (h *History) given(g *Given) {
 	for _, m := range g.Messages {
 		own := message{role: m.Role, parts: []part{{text: m.Content}}, question: m.Role == roleUser, images: m.Images,
@@ -182,8 +185,8 @@ func (h *History) given(g *Given) {
 	}
 }
 
-// Messages returns the messages for the wire, which are not to be changed: the next turns have them too. Documents that
-// wait for the next user message are not in it.
+// Messages returns the messages in wire form. Callers must not change them, since later turns share them. Documents
+// that wait for the next user message are not included.
 func (h *History) Messages() []Message {
 	for _, m := range h.messages[len(h.wired):] {
 		h.wired = append(h.wired, Message{Role: m.role, Content: m.content(), ToolCalls: m.calls, ToolCallID: m.of.ID,
@@ -196,8 +199,10 @@ func (h *History) Messages() []Message {
 // waits for the next user message counts.
 func (h *History) inContext() []string { return slices.Clone(h.docs) }
 
-// has reports whether a document is in context.
-func (h *History) has(id string) bool { return slices.Contains(h.docs, id) }
+// has reports whether a document is in context, or a chunk of a corpus.
+func (h *History) has(name string) bool {
+	return slices.ContainsFunc(h.docs, func(id string) bool { return names(name, id) })
+}
 
 // inject puts a document into the context. Role is the role of a separate message, user or system, and has no effect
 // elsewhere.
@@ -227,7 +232,7 @@ func wrap(doc *Document) string {
 // remove takes a document out of the context, wherever its text is: in a separate message, in the system message, or
 // before a question, which stays.
 func (h *History) remove(id, mode string) {
-	if !h.has(id) {
+	if !slices.Contains(h.docs, id) {
 		return
 	}
 	var kept []message
@@ -288,7 +293,7 @@ func (h *History) assistant(r Reply) {
 		calls: r.Calls})
 }
 
-// prefillText is the question of a prefill without one: chat templates want a user message at the end.
+// prefillText is the question of a prefill without one, because chat templates require a user message at the end.
 const prefillText = "."
 
 // prefill returns the messages that bring the context into the server's cache before the next question. The next real

@@ -59,8 +59,8 @@ func play(t *testing.T, system string, actions ...Action) *played {
 	return p
 }
 
-// TestRemovalOnTheWire holds the four message lists of a conversation whose document stands at
-// the head and is removed before the third question.
+// TestRemovalOnTheWire checks the four message lists of a conversation whose document is at the head and is removed
+// before the third question.
 func TestRemovalOnTheWire(t *testing.T) {
 	p := play(t, "",
 		Inject{Docs: []*Document{notes}, Into: intoSystem},
@@ -249,9 +249,9 @@ func TestTurnsCarryRecordedRepliesAndCopies(t *testing.T) {
 	}
 }
 
-// TestHistoryProperties plays random edits and holds: no byte of an excised document is left,
-// every turn whose prompt was only appended to starts with the prompt and reply before it, and
-// roles and emptiness are what servers accept.
+// TestHistoryProperties plays random edits and checks that no byte of an excised document is left, every turn whose
+// prompt was only appended to starts with the prompt and reply before it, and roles and emptiness are what servers
+// accept.
 func TestHistoryProperties(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 1))

@@ -25,7 +25,10 @@ func (p *planner) forecast(c *Cell) []forecast {
 			out = append(out, forecast{Assertion: a, Conversation: conversation, Step: step, SelfTest: a.Reported()})
 		}
 	}
-	for _, conversation := range c.Scenario.Conversations {
+	for i, conversation := range c.Scenario.Conversations {
+		if c.Scenario.Again(i) {
+			continue
+		}
 		for _, step := range conversation.Steps {
 			add(step.Assert, conversation.ID, step.ID)
 		}
@@ -76,7 +79,7 @@ func (p *planner) thresholds() {
 				if severity == "" {
 					continue
 				}
-				if f.Assertion.Severity == "warn" {
+				if f.Assertion.Severity != "fail" {
 					severity = syntax.Warning
 				}
 				if found[at] == nil {
@@ -131,7 +134,7 @@ func (p *planner) beyond(c *Cell, f forecast, l expr.Limit, top greatest, severi
 	if !top.exact {
 		about = "about "
 	}
-	// If an estimate cannot exclude the threshold, the finding is a warning, and says so.
+	// If an estimate cannot exclude the threshold, the finding is a warning and says so.
 	message := fmt.Sprintf("no prefix cache can exceed %s%s here", about, hitShare(top.value))
 	if !top.exact && severity == syntax.Warning {
 		message = fmt.Sprintf("a prefix cache is unlikely to exceed %s%s here", about, hitShare(top.value))
@@ -175,6 +178,9 @@ func (c *Cell) ceilingOf(f forecast, path string) (greatest, bool) {
 		if f.sees(t, name) {
 			turns = append(turns, t)
 		}
+	}
+	if slices.ContainsFunc(turns, func(t PlannedTurn) bool { return t.Retrieved }) {
+		return greatest{}, false // only an interval is known, and its ends are of different prompts
 	}
 	switch name.Turns {
 	case figure.FirstTurn:

@@ -9,7 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	_ "image/jpeg" // decoders of headers
+	_ "image/jpeg" // lets image.DecodeConfig read this format
 	_ "image/png"
 	"io/fs"
 
@@ -20,7 +20,7 @@ import (
 // The limits on images.
 const (
 	maxImageBytes  = 8 << 20
-	maxImagesBytes = 32 << 20 // of all together
+	maxImagesBytes = 32 << 20 // all images together
 	maxImagePixels = 64 << 20
 )
 
@@ -65,7 +65,7 @@ func (d *decoder) imageFile(t *tree, n *syntax.Node) (wire.Image, bool) {
 	return shown, true
 }
 
-// readImageFile reads a PNG or JPEG. Its contents say which it is, and its header how large.
+// readImageFile reads a PNG or JPEG. Its contents decide which of the two it is, and its header says how large it is.
 func readImageFile(dir fs.FS, name string) (wire.Image, error) {
 	data, err := readInside(dir, name, maxImageBytes)
 	if err != nil {
@@ -74,7 +74,7 @@ func readImageFile(dir fs.FS, name string) (wire.Image, error) {
 	return ImageOf(name, data)
 }
 
-// ImageOf is a PNG or JPEG with these contents, or what is wrong with it.
+// ImageOf returns an image from the contents of a PNG or JPEG, or says what is wrong with them.
 func ImageOf(name string, data []byte) (wire.Image, error) {
 	header, format, err := image.DecodeConfig(bytes.NewReader(data))
 	switch {
@@ -90,9 +90,9 @@ func ImageOf(name string, data []byte) (wire.Image, error) {
 	return wire.Image{Name: name, Media: "image/" + format, SHA256: hex.EncodeToString(sum[:]), Data: data}, nil
 }
 
-// wholePNG reports whether a PNG has all its parts, up to the one that ends it.
+// wholePNG reports whether a PNG has all its chunks, up to the last, IEND.
 func wholePNG(data []byte) bool {
-	const signature, frame = 8, 12 // bytes; a part has a length, a name and a checksum around its content
+	const signature, frame = 8, 12 // bytes; a chunk has a length, a name and a checksum around its content
 	for at := signature; at+frame <= len(data); {
 		size := binary.BigEndian.Uint32(data[at:])
 		if string(data[at+4:at+8]) == "IEND" {
@@ -137,8 +137,8 @@ func (p *planner) imageless(c *Cell) string {
 	return ""
 }
 
-// firstShown is the first step whose request shows images, its own or those of a given history, and the API of its
-// request; nil: none does.
+// firstShown returns the first step whose request shows images, its own or those of a given history, and the API of
+// that request; nil if there is none.
 func firstShown(s *Scenario) (*Step, wire.API) {
 	for _, conversation := range s.Conversations {
 		given := 0

@@ -8,7 +8,7 @@ import (
 	"homellm/engine/wire"
 )
 
-// imageScenario shows a picture in its second step, and asks on.
+// imageScenario shows an image in its second step and then asks another question.
 const imageScenario = `schema: homellm.scenario/v1
 name: look
 defaults: {request: {temperature: 0, max_tokens: 16}, history: recorded}
@@ -52,7 +52,7 @@ func imagePlan(t *testing.T, models, capabilities, api string, served map[string
 	return plan.Cells[0]
 }
 
-// A cell that shows images is played where its model is known to take them, and skipped with the reason elsewhere.
+// A cell that shows images is played if its model is known to take them, and otherwise skipped with the reason.
 func TestImages_WhoTakesThem(t *testing.T) {
 	for _, tt := range []struct {
 		model, capabilities, api string
@@ -75,7 +75,7 @@ func TestImages_WhoTakesThem(t *testing.T) {
 	}
 }
 
-// What a plan says of images is what it knows: the count of the text, and no ceiling from there on.
+// For prompts with images a plan counts only the text, and gives no ceiling from there on.
 func TestImages_InThePlan(t *testing.T) {
 	cell := imagePlan(t, "sees", "", "", nil)
 	var images []int

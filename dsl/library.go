@@ -22,7 +22,7 @@ func (l *Library) Attach(name, engine, address string) string {
 	}
 	s.Name, s.Description, s.Attach = name, "", address
 	s.Pos = syntax.Pos{} // it is in no file
-	s.Launch, s.Abstract, s.Models, s.ContextTokens, s.Port = nil, false, nil, 0, 0
+	s.Launch, s.Variants, s.Abstract, s.Models, s.ContextTokens, s.Port = nil, nil, false, nil, 0, 0
 	// A server that a file declares may need a key that this one does not.
 	s.APIKey = Secret{}
 	l.Servers = slices.DeleteFunc(l.Servers, func(o *Server) bool { return o.Name == name })

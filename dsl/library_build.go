@@ -1,10 +1,12 @@
 package dsl
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
 	"homellm/dsl/syntax"
+	"homellm/engine/engines"
 )
 
 // LoadLibrary reads servers and models files, in any mix and order of kinds. A later file adds to the earlier ones,
@@ -111,6 +113,7 @@ func (b *libraryBuilder) build() *Library {
 		b.diags = append(b.diags, d.diags...)
 	}
 	b.checkModels(l)
+	settings := map[string]*syntax.Node{}
 	for _, name := range b.serverOrder {
 		top := len(b.servers[name]) - 1
 		at := b.servers[name][top]
@@ -118,9 +121,19 @@ func (b *libraryBuilder) build() *Library {
 		merged, ok := b.resolve(d, name, top, nil)
 		if ok {
 			l.Servers = append(l.Servers, d.server(at.Entry, merged))
-			d.checkServer(l.Servers[len(l.Servers)-1], merged, l)
+			if at.Node.Kind == syntax.MapKind { // the schema reports anything else
+				d.checkServer(l.Servers[len(l.Servers)-1], merged, l)
+				settings[name] = merged
+			}
 		}
 		b.diags = append(b.diags, d.diags...)
+	}
+	for _, s := range l.Servers {
+		if n := settings[s.Name]; n != nil {
+			d := &decoder{src: n.Src}
+			d.linkServices(s, n, l)
+			b.diags = append(b.diags, d.diags...)
+		}
 	}
 	return l
 }
@@ -155,8 +168,11 @@ func (b *libraryBuilder) resolve(d *decoder, name string, index int, chain []str
 		}
 		return nil, false
 	case nextIndex < 0:
-		d.errorf(parent, "links/extends", syntax.SuggestOr(next, keys(b.servers), "profiles"),
-			"there is no profile %q to extend", next)
+		help := syntax.SuggestOr(next, keys(b.servers), "profiles")
+		if _, ok := engines.Lookup(next); ok {
+			help = fmt.Sprintf("%s is an engine, and no profile: write engine: %s", next, next)
+		}
+		d.errorf(parent, "links/extends", help, "there is no profile %q to extend", next)
 		return nil, false
 	}
 	inherited, ok := b.resolve(d, next, nextIndex, chain)

@@ -2,6 +2,7 @@ package dsl
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -13,8 +14,8 @@ import (
 	"homellm/engine/wire"
 )
 
-func serversFile(name, text string) File {
-	return File{Name: name, Data: []byte("schema: homellm.servers/v1\n" + text)}
+func serversFile(text string) File {
+	return File{Name: "mine.yaml", Data: []byte("schema: homellm.servers/v1\n" + text)}
 }
 
 func TestShippedFiles(t *testing.T) {
@@ -82,7 +83,7 @@ func TestInheritance(t *testing.T) {
 // A list of models says what a command line can be started with. A profile whose server is another one does not
 // inherit it: its runs would be labelled with a model that it does not have.
 func TestInheritance_OfModels(t *testing.T) {
-	lib, diags := LoadLibrary(append(shippedFiles(t), serversFile("mine.yaml", `servers:
+	lib, diags := LoadLibrary(append(shippedFiles(t), serversFile(`servers:
   running:   {extends: phi3-debug, attach: {url: "http://10.0.0.2:80"}}
   again:     {extends: running, context_tokens: 4096}
   said:      {extends: phi3-debug, attach: {url: "http://10.0.0.2:80"}, models: [qwen2.5-3b]}
@@ -104,7 +105,7 @@ func TestInheritance_OfModels(t *testing.T) {
 }
 
 func TestLaterFilesOverride(t *testing.T) {
-	files := append(shippedFiles(t), serversFile("mine.yaml", `defaults:
+	files := append(shippedFiles(t), serversFile(`defaults:
   http: {ttft_timeout: 9m}
 servers:
   phi3-debug:                # changes the shipped one
@@ -255,7 +256,7 @@ func BenchmarkLoadLibrary(b *testing.B) {
 	}
 }
 
-// A server that is named by its address takes the keys that its engine's entry says it takes.
+// A server given by its address takes the keys that the entry of its engine lists.
 func TestAttach_KeysOfTheEngine(t *testing.T) {
 	lib := shippedLibrary(t)
 	for _, e := range engines.All {
@@ -269,5 +270,27 @@ func TestAttach_KeysOfTheEngine(t *testing.T) {
 		if words := engines.Of(profile.Engine).Keys[wire.Chat]; len(words) < len(e.Keys[wire.Chat]) {
 			t.Errorf("%s: a profile made for it has the words of %s", e.Name, profile.Engine)
 		}
+	}
+}
+
+// A library of files that were parsed before, and whose schema is not checked again, is the same one each time.
+func TestValid(t *testing.T) {
+	want := shippedLibrary(t)
+	var files []File
+	for _, f := range shippedFiles(t) {
+		if f = Valid(f); f.valid == nil {
+			t.Errorf("%s is read anew each time", f.Name)
+		}
+		files = append(files, f)
+	}
+	for range 2 {
+		got, ds := LoadLibrary(files...)
+		if len(ds) > 0 || !reflect.DeepEqual(got.Servers, want.Servers) || !reflect.DeepEqual(got.Models, want.Models) {
+			t.Errorf("another library: %v", ds)
+		}
+		got.Servers[0].Name, got.Models[0].Name = "changed", "changed" // which no other library shows
+	}
+	if bad := Valid(File{Name: "bad.yaml", Data: []byte("schema: [\n")}); bad.valid != nil {
+		t.Error("a file that cannot be read is taken for a valid one")
 	}
 }

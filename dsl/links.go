@@ -14,10 +14,12 @@ import (
 // playContext follows the documents through a conversation and reports impossible steps: a document is removed that
 // is not in context, a question is asked about nothing.
 func (d *decoder) playContext(c *Conversation, steps []decodedStep) {
-	x := contextCheck{decoder: d, history: c.Begin(), steps: steps, out: map[string]string{}, later: map[string]string{}}
+	x := contextCheck{decoder: d, history: c.Begin(), steps: steps, out: map[string]string{}, later: map[string]string{},
+		dropped: map[string]string{}}
+	x.history.Retrieve = undecided
 	x.begun = len(x.history.questions()) > 0
 	for _, s := range slices.Backward(steps) {
-		for _, r := range s.effect.injects {
+		for _, r := range s.effect.brings() {
 			x.later[r.name] = s.step.ID
 		}
 	}
@@ -25,13 +27,17 @@ func (d *decoder) playContext(c *Conversation, steps []decodedStep) {
 		d.checkRounds(c, steps)
 	}
 	for i := range steps {
+		x.at = i
 		x.unclear = x.unclear || steps[i].effect.unclear
 		x.documents(&steps[i])
 		x.rewrite(&steps[i])
 		x.turns(&steps[i])
 		d.checkReply(c, steps[i])
 	}
-	if s := x.unsent; s != nil {
+	if s := x.unsent; s != nil && s.effect.retrieves != nil {
+		d.errorKey(s.node, s.step.Action, "links/unsent", "ask something after it",
+			"nothing is sent after this step: what it finds, and how long it takes, is recorded with the request after it")
+	} else if s != nil {
 		d.warnKey(s.node, s.step.Action, "links/unsent", "ask something after it, or set prefill: true",
 			"nothing is sent after this step, so its documents are never seen")
 	}
@@ -46,9 +52,11 @@ type contextCheck struct {
 	unclear bool              // an injection could not be read, so the context may hold anything
 	history *History
 	steps   []decodedStep
-	sent    int          // number of turns
-	begun   bool         // the given history has a question
-	unsent  *decodedStep // the last step whose injection is not sent yet
+	at      int               // index of the step
+	dropped map[string]string // steps whose questions are no longer in context, with the step that dropped them
+	sent    int               // number of turns
+	begun   bool              // the given history contains a question
+	unsent  *decodedStep      // the last step whose injection is not sent yet
 }
 
 // documents applies a step to the documents in context.
@@ -62,8 +70,14 @@ func (x *contextCheck) documents(s *decodedStep) {
 		x.in = append(x.in, r.name)
 		delete(x.out, r.name)
 	}
+	if r := s.effect.retrieves; r != nil {
+		if !slices.Contains(x.in, r.name) {
+			x.in = append(x.in, r.name)
+		}
+		delete(x.out, r.name)
+	}
 	for _, r := range slices.Concat(s.effect.removes, s.effect.reads) {
-		if !slices.Contains(x.in, r.name) && x.decoder.documents[r.name] != nil && !x.unclear {
+		if !slices.Contains(x.in, r.name) && !x.unclear {
 			x.errorf(r.node, "links/document", x.whereItIs(r.name), "document %q is not in context here", r.name)
 		}
 	}
@@ -79,6 +93,14 @@ func (x *contextCheck) documents(s *decodedStep) {
 	}
 }
 
+// brings lists what a step puts into the context: documents, or a corpus of which some chunks come.
+func (e effect) brings() []reference {
+	if e.retrieves != nil {
+		return []reference{*e.retrieves}
+	}
+	return e.injects
+}
+
 // whereItIs says where a document is that is not in context.
 func (x *contextCheck) whereItIs(document string) string {
 	switch {
@@ -90,9 +112,9 @@ func (x *contextCheck) whereItIs(document string) string {
 	return "inject it in an earlier step"
 }
 
-// rewrite plays a step, and finds what is in context behind one that drops messages.
+// rewrite plays a step. If the step drops messages, it determines what is still in context.
 func (x *contextCheck) rewrite(s *decodedStep) {
-	if s.step.Do == nil {
+	if s.step.Do == nil || s.effect.unread {
 		return
 	}
 	if e := s.effect.edits; e != nil && x.history.asked(e.name) < 0 {
@@ -101,32 +123,55 @@ func (x *contextCheck) rewrite(s *decodedStep) {
 		return
 	}
 	if c, ok := s.step.Do.(Compact); ok && s.effect.compacts != nil {
-		if n := len(x.history.questions()); c.Keep >= n && (x.sent > 0 || x.begun) {
+		n := len(x.history.questions())
+		switch {
+		case n == 0:
+			x.errorKey(s.node, s.step.Action, "links/context", "compact after a question",
+				"there is nothing to sum up: no user message is in context")
+			return
+		case c.Keep >= n:
 			x.errorf(s.effect.compacts, "links/step", "keep fewer",
 				"keep_last %d leaves nothing to sum up: the context has %s", c.Keep,
 				text.Plural(n, "user message"))
 			return
 		}
 	}
+	before := x.history.askers()
 	err := s.step.Play(x.history, func(t Turn) (Reply, error) { return t.Recorded(), nil })
-	if err == nil && s.effect.rewrites {
-		x.in = x.history.inContext()
+	if err != nil || !s.effect.rewrites {
+		return
+	}
+	x.in = x.history.inContext()
+	for _, id := range before {
+		if x.history.asked(id) < 0 {
+			x.dropped[id] = s.step.ID
+		}
 	}
 }
 
-// whereAsked says why a step has no question in context.
+// whereAsked explains why no question of a step is in context.
 func (x *contextCheck) whereAsked(step, here string) string {
 	var names []string
-	for _, s := range x.steps {
-		asks := s.turns() > 0 && len(s.effect.injects) == 0
+	for i, s := range x.steps {
+		e := s.effect
+		asks := s.turns() > 0 && len(e.injects) == 0 && e.edits == nil && e.compacts == nil
 		switch id := s.step.ID; {
-		case id == step && (id == here || !asks):
+		case id == step && id != here && e.edits != nil:
+			return fmt.Sprintf("step %q replaced the question of step %q: edit that one again", id, e.edits.name)
+		case id == step && !asks:
 			return fmt.Sprintf("step %q asks nothing that could be edited", id)
+		case id == step && x.dropped[id] != "":
+			return fmt.Sprintf("step %q dropped it", x.dropped[id])
+		case id == step && i > x.at:
+			return fmt.Sprintf("step %q comes later", id)
 		case id == step:
-			return fmt.Sprintf("step %q comes later, or what it asked was dropped", id)
-		case id != here && asks:
+			return fmt.Sprintf("what step %q asked is no longer in context", id)
+		case asks:
 			names = append(names, id)
 		}
+	}
+	if n := x.declared["step"][step]; n != nil {
+		return fmt.Sprintf("step %q is in another conversation, on line %d", step, n.Line)
 	}
 	return syntax.SuggestOr(step, names, "steps that ask something")
 }
@@ -138,7 +183,7 @@ func (x *contextCheck) turns(s *decodedStep) {
 			"there is no earlier turn to continue")
 	}
 	switch {
-	case len(s.effect.injects) > 0:
+	case len(s.effect.brings()) > 0:
 		if s.turns() == 0 {
 			x.unsent = s
 		}
@@ -161,6 +206,8 @@ func (d *decoder) checkReply(c *Conversation, s decodedStep) {
 	case s.reply != nil && d.reported(s.reply):
 	case turns == 0 && s.reply != nil:
 		d.errorf(s.reply, "links/reply", "remove it", "step %q has no turn whose reply is kept", s.step.ID)
+	case c.History != Recorded && s.reply != nil && s.varies:
+		// the reply is for runs whose history is recorded
 	case c.History != Recorded && s.reply != nil:
 		d.warnf(s.reply, "links/reply", "set history: recorded, or remove it",
 			"with history: %s the reply of the server is kept and this one is not used", c.History)
@@ -184,6 +231,11 @@ func (d *decoder) linkScenario(s *Scenario, root *syntax.Node, checks []pending)
 	for _, doc := range s.Documents {
 		if n := d.declared["document"][doc.ID]; n != nil && !d.used[doc.ID] {
 			d.warnf(n, "links/unused", "inject it, or remove it", "document %q is not used", doc.ID)
+		}
+	}
+	for _, c := range s.Corpora {
+		if n := d.declared["document"][c.ID]; n != nil && !d.used[c.ID] {
+			d.warnf(n, "links/unused", "retrieve from it, or remove it", "corpus %q is not used", c.ID)
 		}
 	}
 	named := func(group, name string) bool {
@@ -214,7 +266,10 @@ func (d *decoder) linkScenario(s *Scenario, root *syntax.Node, checks []pending)
 // the model's makers recommend.
 func (d *decoder) checkSampling(s *Scenario, root *syntax.Node) {
 	var unset, unseeded []string
-	for _, c := range s.Conversations {
+	for i, c := range s.Conversations {
+		if s.Again(i) {
+			continue
+		}
 		for _, step := range c.Steps {
 			switch r := step.Request; {
 			case step.ID == "" || step.Do == nil || step.Do.Turns() == 0:

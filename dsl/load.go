@@ -2,6 +2,7 @@ package dsl
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"homellm/dsl/expr"
@@ -75,15 +76,28 @@ func (p *planner) load(f File) {
 	for _, c := range p.plan.Cells {
 		all = append(all, c.ID)
 	}
-	p.plan.Digest = digest(p.plan.Name, p.plan.Order, all)
+	decides := []any{p.plan.Name, p.plan.Order, all}
+	if p.overall(axes); len(p.plan.Overall) > 0 {
+		for _, o := range p.plan.Overall {
+			decides = append(decides, o.Assertion)
+		}
+	}
+	if p.opt.Search != nil {
+		decides = append(decides, *p.opt.Search)
+	}
+	p.plan.Digest = digest(decides...)
 }
 
 // decode reads the scenario once for every combination of its matrix.
-func (p *planner) decode(t *tree, diags syntax.Diagnostics) ([]axis, []decoded) {
+func (p *planner) decode(t *tree, diags syntax.Diagnostics) ([]expr.Axis, []decoded) {
 	d := &decoder{src: t.src, diags: append(diags, linkLibrary(t, p.lib)...)}
 	vars := readVars(d, t.root, p.opt)
 	m := readMatrix(d, t.root, p.opt)
+	p.axes = m.declared
 	p.named(d)
+	p.variants(d, m)
+	d.itemWords(t.root, p.names)
+	p.names = p.names.OfObjectives(objectiveNames(t.root))
 	p.diags = append(p.diags, d.diags...)
 	combinations := m.combinations
 	if !p.expandable(t, len(combinations)) || p.diags.Errors() {
@@ -91,13 +105,19 @@ func (p *planner) decode(t *tree, diags syntax.Diagnostics) ([]axis, []decoded) 
 		combinations = []combination{p.anyOf(m)}
 	}
 	var out []decoded
+	choices := p.opt.Variants
+	if len(choices) == 0 {
+		choices = [][]Label{nil}
+	}
 	for _, c := range combinations {
-		s, found := decodeScenario(t, values{vars, c}, p.compiler(t))
-		p.diags = append(p.diags, found...)
-		if p.opt.Repeats > 0 {
-			s.Run.Repeats = p.opt.Repeats
+		for _, chosen := range choices {
+			s, found := decodeScenario(t, values{vars, c}, p.opt.Search, p.compiler(t))
+			p.diags = append(p.diags, found...)
+			if p.opt.Repeats > 0 {
+				p.repeated(s)
+			}
+			out = append(out, decoded{c, chosen, s})
 		}
-		out = append(out, decoded{c, s})
 	}
 	p.diags = p.diags.Sorted()
 	return m.axes, out
@@ -107,7 +127,7 @@ func (p *planner) decode(t *tree, diags syntax.Diagnostics) ([]axis, []decoded) 
 func (p *planner) anyOf(m matrix) combination {
 	out := combination{}
 	for _, a := range m.axes {
-		out[a.name] = a.values[0]
+		out[a.Name] = a.Values[0]
 	}
 	return out
 }
@@ -131,12 +151,38 @@ func (p *planner) named(d *decoder) {
 	}
 }
 
+// variants checks the variants that the options choose, for every server of the matrix.
+func (p *planner) variants(d *decoder, m matrix) {
+	for _, chosen := range p.opt.Variants {
+		var given []string
+		for _, l := range chosen {
+			given = append(given, "--variant "+l.Name+"="+l.Value)
+			if slices.ContainsFunc(m.axes, func(a expr.Axis) bool { return a.Name == l.Name }) {
+				d.errorf(nil, "plan/variant", "call the axis or the variants otherwise",
+					"--variant %s: the matrix of the scenario has an axis of this name", l.Name)
+			}
+		}
+		for _, c := range m.combinations {
+			name, _ := c[serverAxis].(string)
+			s := p.lib.Server(name)
+			if s == nil {
+				continue // it has been reported, or the run finds a server
+			}
+			if _, wrong, help := s.With(chosen); wrong != "" {
+				d.errorf(nil, "plan/variant", help, "%s: %s", strings.Join(given, " "), wrong)
+				return
+			}
+		}
+	}
+}
+
 // compiler returns the function that compiles the assertions of a file.
 func (p *planner) compiler(t *tree) func(*expr.Assertion, expr.Env) syntax.Diagnostics {
 	return func(a *expr.Assertion, env expr.Env) syntax.Diagnostics {
 		if p.opt.Repeats > 0 {
 			env.Repeats = p.opt.Repeats
 		}
+		env.Axes = p.axes
 		env.Declared = func(path string) string { return p.declaredAt(t, path) }
 		return a.Compile(p.names, env)
 	}
@@ -163,11 +209,11 @@ func (p *planner) declaredAt(t *tree, path string) string {
 
 func newPlanner(f File, lib *Library, v expr.Vocabulary, opt Options) *planner {
 	return &planner{file: f.Name, lib: lib, names: expr.NewNames(v), opt: opt,
-		texts: map[syntheticKey]string{}}
+		texts: map[syntheticKey]string{}, cuts: map[cutKey][]span{}}
 }
 
 // read reads a scenario as far as possible without a server. It returns false if there is an error.
-func (p *planner) read(f File) (axes []axis, cells []decoded, ok bool) {
+func (p *planner) read(f File) (axes []expr.Axis, cells []decoded, ok bool) {
 	t, diags := readFile(f)
 	switch {
 	case t == nil:
@@ -187,7 +233,7 @@ func (p *planner) read(f File) (axes []axis, cells []decoded, ok bool) {
 	first := cells[0].scenario
 	p.plan = &Plan{
 		Name: first.Name, Description: first.Description, File: p.file, SHA256: first.SHA256,
-		Order: first.Run.Order, Repeats: first.Run.Repeats, Warmup: first.Run.Warmup,
+		Order: first.Run.Order, Repeats: first.Run.Repeats, Warmup: first.Run.Warmup, Duration: first.Run.Duration,
 	}
 	p.isolation(first)
 	if p.selection != nil {

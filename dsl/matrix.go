@@ -15,18 +15,13 @@ import (
 // maxCells limits a matrix: more cells are a mistake, not a plan.
 const maxCells = 1000
 
-// axis is one axis of a matrix with its values, all of one kind.
-type axis struct {
-	name   string
-	values []any
-}
-
 // combination is one point of the matrix: one value for every axis.
 type combination map[string]any
 
 // matrix is a scenario's matrix after the options of the run have been applied.
 type matrix struct {
-	axes         []axis // server and model first, then in the order of the file
+	declared     []expr.Axis // as the file has them, with the values that include adds
+	axes         []expr.Axis // server and model first, then in the order of the file
 	combinations []combination
 }
 
@@ -34,16 +29,17 @@ type matrix struct {
 func readMatrix(d *decoder, root *syntax.Node, opt Options) matrix {
 	n := d.get(root, "matrix")
 	m := matrix{axes: d.axes(n)}
+	m.declared = slices.Clone(m.axes)
 	if len(opt.Servers) > 0 {
 		m.replace(serverAxis, opt.Servers)
 	}
 	if opt.Model != "" {
 		m.replace(modelAxis, []string{opt.Model})
 	}
-	if opt.DefaultServer != "" && !slices.ContainsFunc(m.axes, func(a axis) bool { return a.name == serverAxis }) {
+	if opt.DefaultServer != "" && !slices.ContainsFunc(m.axes, func(a expr.Axis) bool { return a.Name == serverAxis }) {
 		m.replace(serverAxis, []string{opt.DefaultServer})
 	}
-	slices.SortStableFunc(m.axes, func(a, b axis) int { return axisRank(a.name) - axisRank(b.name) })
+	slices.SortStableFunc(m.axes, func(a, b expr.Axis) int { return axisRank(a.Name) - axisRank(b.Name) })
 
 	all := m.product(nil)
 	if all == nil {
@@ -68,6 +64,7 @@ func readMatrix(d *decoder, root *syntax.Node, opt Options) matrix {
 			continue
 		}
 		all = append(all, m.product(fixed)...)
+		m.declare(fixed)
 	}
 	for _, c := range all {
 		if !slices.ContainsFunc(m.combinations, func(o combination) bool { return maps.Equal(o, c) }) {
@@ -84,6 +81,15 @@ func readMatrix(d *decoder, root *syntax.Node, opt Options) matrix {
 	return m
 }
 
+// declare adds the values of an included combination to those of the axes.
+func (m *matrix) declare(included combination) {
+	for i, a := range m.declared {
+		if v, ok := included[a.Name]; ok && !slices.Contains(a.Values, v) {
+			m.declared[i].Values = append(slices.Clip(a.Values), v)
+		}
+	}
+}
+
 // axisRank puts server before model, and both before the other axes.
 func axisRank(name string) int {
 	switch name {
@@ -97,39 +103,72 @@ func axisRank(name string) int {
 
 // axes reads the axes. The values of an axis must have one kind, because expressions are typed; whole numbers and
 // fractions together are numbers.
-func (d *decoder) axes(n *syntax.Node) []axis {
+func (d *decoder) axes(n *syntax.Node) []expr.Axis {
 	if n == nil || n.Kind != syntax.MapKind {
 		return nil
 	}
-	var out []axis
+	var out []expr.Axis
 	for _, e := range n.Entries {
-		if e.Key == "include" || e.Key == "exclude" || e.Node.Kind != syntax.ListKind {
+		if e.Key == "include" || e.Key == "exclude" {
 			continue
 		}
-		a := axis{name: e.Key}
-		kinds := map[expr.Kind]bool{}
-		for _, item := range e.Node.Items {
-			if k := expr.LiteralKind(item.Scalar); k != "" {
-				kinds[k] = true
-				a.values = append(a.values, item.Scalar)
+		a := expr.Axis{Name: e.Key}
+		switch e.Node.Kind {
+		case syntax.ListKind:
+			for _, item := range e.Node.Items {
+				a.Values = append(a.Values, item.Scalar)
+			}
+		case syntax.MapKind:
+			for _, named := range e.Node.Entries {
+				a.Values, a.Names = append(a.Values, named.Node.Scalar), append(a.Names, named.Key)
 			}
 		}
-		if kinds[expr.Int] && kinds[expr.Float] {
-			delete(kinds, expr.Int)
-			for i, v := range a.values {
-				if whole, ok := v.(int); ok {
-					a.values[i] = float64(whole)
-				}
-			}
-		}
-		if len(kinds) > 1 {
-			d.errorKey(n, e.Key, "plan/matrix", "quote the texts, or use two axes", "axis %q mixes %s", e.Key, kindList(kinds))
-		}
-		if len(a.values) > 0 {
+		if d.axisKind(n, &a); len(a.Values) > 0 {
+			d.distinct(e.Node, a)
 			out = append(out, a)
 		}
 	}
 	return out
+}
+
+// axisKind checks that the values of an axis have one kind, and makes them fractions if one of them is. Values that the
+// schema refused are left out.
+func (d *decoder) axisKind(n *syntax.Node, a *expr.Axis) {
+	kinds := map[expr.Kind]bool{}
+	var kept expr.Axis
+	for i, v := range a.Values {
+		k := expr.LiteralKind(v)
+		if k == "" {
+			continue
+		}
+		kinds[k] = true
+		kept.Values = append(kept.Values, v)
+		if a.Names != nil {
+			kept.Names = append(kept.Names, a.Names[i])
+		}
+	}
+	a.Values, a.Names = kept.Values, kept.Names
+	if kinds[expr.Int] && kinds[expr.Float] {
+		delete(kinds, expr.Int)
+		for i, v := range a.Values {
+			if whole, ok := v.(int); ok {
+				a.Values[i] = float64(whole)
+			}
+		}
+	}
+	if len(kinds) > 1 {
+		d.errorKey(n, a.Name, "plan/matrix", "quote the texts, or use two axes", "axis %q mixes %s", a.Name, kindList(kinds))
+	}
+}
+
+// distinct reports a value that has two names, since both cells would be the same.
+func (d *decoder) distinct(n *syntax.Node, a expr.Axis) {
+	for i := range a.Names {
+		if first := slices.Index(a.Values, a.Values[i]); first < i {
+			d.errorKey(n, a.Names[i], "plan/matrix", "remove one of them", "%q is the same value of axis %q as %q", a.Names[i],
+				a.Name, a.Names[first])
+		}
+	}
 }
 
 func kindList(kinds map[expr.Kind]bool) string {
@@ -144,14 +183,14 @@ func kindList(kinds map[expr.Kind]bool) string {
 
 // replace gives an axis other values, or adds it.
 func (m *matrix) replace(name string, with []string) {
-	a := axis{name: name}
+	a := expr.Axis{Name: name}
 	for _, v := range with {
-		if !slices.Contains(a.values, any(v)) {
-			a.values = append(a.values, v)
+		if !slices.Contains(a.Values, any(v)) {
+			a.Values = append(a.Values, v)
 		}
 	}
 	for i := range m.axes {
-		if m.axes[i].name == name {
+		if m.axes[i].Name == name {
 			m.axes[i] = a
 			return
 		}
@@ -164,15 +203,15 @@ func (m *matrix) replace(name string, with []string) {
 func (m *matrix) product(fixed combination) []combination {
 	out := []combination{{}}
 	for _, a := range m.axes {
-		values := a.values
-		if v, ok := fixed[a.name]; ok {
+		values := a.Values
+		if v, ok := fixed[a.Name]; ok {
 			values = []any{v}
 		}
 		var next []combination
 		for _, c := range out {
 			for _, v := range values {
 				n := maps.Clone(c)
-				n[a.name] = v
+				n[a.Name] = v
 				next = append(next, n)
 			}
 		}
@@ -204,13 +243,13 @@ func (m *matrix) selected(c combination, opt Options) bool {
 }
 
 // combination reads an entry of include or exclude.
-func (d *decoder) combination(n *syntax.Node, axes []axis) (combination, bool) {
+func (d *decoder) combination(n *syntax.Node, axes []expr.Axis) (combination, bool) {
 	if n.Kind != syntax.MapKind {
 		return nil, false
 	}
 	names := make([]string, len(axes))
 	for i, a := range axes {
-		names[i] = a.name
+		names[i] = a.Name
 	}
 	out, ok := combination{}, true
 	for _, e := range n.Entries {
@@ -220,13 +259,9 @@ func (d *decoder) combination(n *syntax.Node, axes []axis) (combination, bool) {
 			ok = false
 			continue
 		}
-		v := e.Node.Scalar
-		if whole, isInt := v.(int); isInt && expr.LiteralKind(axes[i].values[0]) == expr.Float {
-			v = float64(whole)
-		}
-		if expr.LiteralKind(v) != expr.LiteralKind(axes[i].values[0]) {
-			d.errorf(e.Node, "plan/matrix", "write a value as the axis has it", "%s is not a value of axis %q, which takes %s",
-				e.Node.Describe(), e.Key, expr.LiteralKind(axes[i].values[0]).Words())
+		v, wrong, help := axes[i].Value(e.Node.Scalar)
+		if wrong != "" {
+			d.errorf(e.Node, "plan/matrix", help, "%s", wrong)
 			ok = false
 			continue
 		}

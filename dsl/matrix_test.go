@@ -33,6 +33,10 @@ func TestMatrix(t *testing.T) {
 			[]string{"n=2 x w=a 2 and a", "n=2 x w=b 2 and b", "n=1 x w=c 1 and c", "n=3 x w=a 3 and a", "n=3 x w=b 3 and b"}},
 		{"\n  n: [1, 1.5]\n  w: [a]\n  server: [small]", Options{Servers: []string{"big"}, Model: "tiny-chat"},
 			[]string{"big x tiny-chat x n=1 x w=a 1 and a", "big x tiny-chat x n=1.5 x w=a 1.5 and a"}},
+		{"\n  n: {one: 1, half: 0.5}\n  w: {short: Hi, long: Good morning}\n  exclude: [{n: half, w: long}]", Options{},
+			[]string{"n=one x w=short 1 and Hi", "n=one x w=long 1 and Good morning", "n=half x w=short 0.5 and Hi"}},
+		{"\n  n: {'4096': 1}\n  w: [a]\n  include: [{n: 4096, w: b}]", Options{},
+			[]string{"n=4096 x w=a 1 and a", "n=4096 x w=b 1 and b"}},
 		{"\n  n: [1]\n  w: [a]\n  server: [small]", Options{}, []string{"small x tiny x n=1 x w=a 1 and a"}},
 	}
 	for _, tt := range tests {
@@ -41,13 +45,21 @@ func TestMatrix(t *testing.T) {
 		}
 	}
 	for matrix, want := range map[string]string{
-		"\n  n: [1, x]\n  w: [a]":                            `axis "n" mixes a whole number and text`,
-		"\n  n: [1]\n  w: [a]\n  exclude: [{m: 1}]":          `the matrix has no axis "m"`,
-		"\n  n: [1]\n  w: [a]\n  exclude: [{n: x}]":          `"x" is not a value of axis "n"`,
-		"\n  n: [1]\n  w: [a]\n  exclude: [{n: 1}]":          "every combination of the matrix is excluded",
-		"\n  n: [1]\n  w: [a]\n  server: [bigg]":             `did you mean "big"?`,
-		"\n  n: [1]\n  w: [a]\n  model: [tyny]":              `did you mean "tiny"?`,
-		"\n  n: [" + list(40) + "]\n  w: [" + list(40) + "]": "more than 1000 combinations",
+		"\n  n: [1, x]\n  w: [a]":                             `axis "n" mixes a whole number and text`,
+		"\n  n: [1]\n  w: [a]\n  exclude: [{m: 1}]":           `the matrix has no axis "m"`,
+		"\n  n: [1]\n  w: [a]\n  exclude: [{n: x}]":           `"x" is not a value of axis "n"`,
+		"\n  n: [1]\n  w: [a]\n  exclude: [{n: 1}]":           "every combination of the matrix is excluded",
+		"\n  n: [1]\n  w: [a]\n  server: [bigg]":              `did you mean "big"?`,
+		"\n  n: [1]\n  w: [a]\n  model: [tyny]":               `did you mean "tiny"?`,
+		"\n  n: {one: 1, two: x}\n  w: [a]":                   `axis "n" mixes a whole number and text`,
+		"\n  n: {one: 1, eins: 1}\n  w: [a]":                  `"eins" is the same value of axis "n" as "one"`,
+		"\n  n: {one: 1}\n  w: [a]\n  exclude: [{n: 1}]":      `axis "n" has no value named "1"`,
+		"\n  n: {short: 1}\n  w: [a]\n  include: [{n: shrt}]": `did you mean "short"?`,
+		"\n  n: {}\n  w: [a]":                                 "the mapping is empty",
+		"\n  n: {one: [1]}\n  w: [a]":                         "expected a text, a number, true or false",
+		"\n  n: {' x': 1}\n  w: [a]":                          "a name on one line",
+		"\n  n: [1]\n  w: [a]\n  server: {a: small}":          "expected a list",
+		"\n  n: [" + list(40) + "]\n  w: [" + list(40) + "]":  "more than 1000 combinations",
 	} {
 		if got := strings.Join(cells(matrix, Options{}), "\n"); !strings.Contains(got, want) {
 			t.Errorf("%s: %q is not in\n%s", matrix, want, got)

@@ -18,16 +18,12 @@ type forecast struct {
 	SelfTest     []string // paths for which the self-test decides whether the server reports them
 }
 
-// The axes that name entries of the library.
-const (
-	serverAxis = "server"
-	modelAxis  = "model"
-)
-
 // Options are the settings of a run besides the files.
 type Options struct {
 	Vars             map[string]string // replace the scenario's variables
 	Servers          []string          // replace the matrix's servers
+	Variants         [][]Label         // each cell is played once with each of these choices; nil: with none
+	Search           *Search           // what is looked for among the cells; nil: nothing is
 	DefaultServer    string            // server of a scenario that names none; empty: its cells have none
 	Model            string            // replaces the matrix's models
 	Repeats          int               // 0: as in the scenario
@@ -71,6 +67,8 @@ type Served struct {
 	ContextTokens int             // 0: unknown
 	BlockTokens   int             // tokens in one block of its prefix cache; 0: unknown
 	Capabilities  map[string]bool // what was found or not; the profile decides the others
+
+	APIs map[wire.API]string // why it does not serve one; empty: it does; absent: not known
 }
 
 // Plan is what a run will do: every cell with every request, before the first is sent.
@@ -82,8 +80,10 @@ type Plan struct {
 	Digest      string // of everything that decides what is done
 	Order       Order
 	Repeats     int
+	Duration    time.Duration // of each cell; 0: it has repeats
 	Warmup      int
 	Cells       []*Cell
+	Overall     []Overall
 	Warnings    syntax.Diagnostics
 }
 
@@ -105,17 +105,13 @@ type Cell struct {
 	daily     bool   // its prompts contain today's date
 }
 
-// Label is one coordinate of a cell.
-type Label struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
-}
-
 // PlannedTurn is one request of one measured repeat.
 type PlannedTurn struct {
+	User         int // from 1; 0: the scenario has no users
 	Conversation string
 	Step         string
 	Turn         int // within the step, from 1
+	Item         int // of the conversation's data set; 0: it has none
 	Phase        figure.Phase
 	PromptTokens int
 	ReplyTokens  int     // at most
@@ -125,12 +121,24 @@ type PlannedTurn struct {
 	Ceiling      float64 // Reusable / PromptTokens: no prefix cache can hit more
 	Known        bool    // the ceiling is certain: the template does not rewrite earlier output
 
-	Images int // that it shows, of which only the server knows the tokens
+	Images int // in the prompt; only the server knows their tokens
 
-	open    bool // the model chose in an earlier turn how the conversation goes on
+	// Chunks have been retrieved before it: the counts are the most, and Least has the least.
+	Retrieved bool
+	Least     Least
+
+	open    bool // chosen, or an earlier turn showed images
+	chosen  bool // the model chose in an earlier turn how the conversation goes on
 	removed bool // a document was removed since the turn before
 	seen    int  // prompt tokens that were seen before, for blocks of one token
 	block   int  // tokens in a block of the server's cache
+}
+
+// Least is the lower end of what is planned for a turn. Its ends need not be of one prompt.
+type Least struct {
+	PromptTokens int
+	Reusable     int
+	Ceiling      float64
 }
 
 // String names a cell in messages: server x model x axis=value.
@@ -155,13 +163,32 @@ func (c *Cell) ContextNeed() int {
 	return need
 }
 
-// LongestPrompt is how many tokens the longest prompt of the cell has, by the plan.
+// LongestPrompt is the planned size of the cell's longest prompt, in tokens.
 func (c *Cell) LongestPrompt() int {
 	longest := 0
 	for _, t := range c.Turns {
 		longest = max(longest, t.PromptTokens)
 	}
 	return longest
+}
+
+// API is the API of all requests of the cell; empty: they use several, or that of the profile.
+func (c *Cell) API() wire.API {
+	apis := map[wire.API]bool{}
+	for _, conversation := range c.Scenario.Conversations {
+		for _, step := range conversation.Steps {
+			if step.Do != nil && step.Do.Turns() > 0 {
+				apis[step.Request.API] = true
+			}
+		}
+	}
+	if len(apis) != 1 {
+		return ""
+	}
+	for api := range apis {
+		return api
+	}
+	return ""
 }
 
 // LongestTimeout is the longest time that a turn of the cell may take.
@@ -173,6 +200,20 @@ func (c *Cell) LongestTimeout() time.Duration {
 		}
 	}
 	return longest
+}
+
+// TurnsOf are the turns of one play of a conversation.
+func (c *Cell) TurnsOf(conversation string) []PlannedTurn {
+	return ofFirstUser(c.Turns, conversation)
+}
+
+func ofFirstUser(turns []PlannedTurn, conversation string) (out []PlannedTurn) {
+	for _, t := range turns {
+		if t.Conversation == conversation && (len(out) == 0 || t.User == out[0].User) {
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 // Size is the number of tokens of a conversation at its largest: every prompt token and the reply in the history.
@@ -199,7 +240,7 @@ func (c *Cell) ModelFact(name string) (v any, ok bool) {
 	return v, v != nil
 }
 
-// quant is the quantisation of the source that the server's engine takes.
+// quant is the quantisation of the source that the server's engine uses.
 func (c *Cell) quant() string {
 	source := ""
 	if c.Server != nil {

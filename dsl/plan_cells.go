@@ -2,11 +2,24 @@ package dsl
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
+	"homellm/dsl/expr"
 	"homellm/dsl/syntax"
 )
+
+// repeated sets the number of repeats that the options ask for.
+func (p *planner) repeated(s *Scenario) {
+	if s.Run.Duration > 0 {
+		p.once(syntax.Diagnostic{Pos: s.Pos, Severity: syntax.Error, Code: "plan/repeats",
+			Message: fmt.Sprintf("--repeats %d: the scenario is played for %v, and its %d windows are its repeats",
+				p.opt.Repeats, s.Run.Duration, Windows), Help: "leave --repeats out"})
+		return
+	}
+	s.Run.Repeats = p.opt.Repeats
+}
 
 // isolation checks the isolation again if the options change the number of repeats.
 func (p *planner) isolation(s *Scenario) {
@@ -32,13 +45,17 @@ func (p *planner) selectConversations(s *Scenario) {
 				"no conversation has the tag %q", t)
 		}
 	}
-	kept := 0
+	kept, last := 0, ""
 	p.keep(s, func(c *Conversation) bool {
+		if c.Item != nil && c.ID == last {
+			return true // as for the item before
+		}
 		has := func(t string) bool { return slices.Contains(c.Tags, t) }
 		wanted := (len(include) == 0 || slices.ContainsFunc(include, has)) && !slices.ContainsFunc(exclude, has) &&
 			(p.opt.MaxConversations <= 0 || kept < p.opt.MaxConversations)
 		if wanted {
 			kept++
+			last = c.ID
 		}
 		return wanted
 	})
@@ -61,13 +78,15 @@ func splitTags(list []string) []string {
 }
 
 // cell makes the cell of one combination.
-func (p *planner) cell(axes []axis, in decoded) *Cell {
+func (p *planner) cell(axes []expr.Axis, in decoded) *Cell {
 	c := &Cell{Values: in.values, Scenario: in.scenario}
 	for _, a := range axes {
-		c.Labels = append(c.Labels, Label{a.name, format(in.values[a.name])})
+		c.Labels = append(c.Labels, Label{a.Name, a.Title(in.values[a.Name])})
 	}
 	if name, ok := in.values[serverAxis].(string); ok {
-		c.Server = p.lib.Server(name)
+		if c.Server = p.lib.Server(name); c.Server != nil {
+			c.Server, _, _ = c.Server.With(in.chosen) // the choice has been checked
+		}
 	}
 	if name, ok := in.values[modelAxis].(string); ok {
 		if c.Model = p.lib.Model(name); c.Model == nil {
@@ -76,7 +95,11 @@ func (p *planner) cell(axes []axis, in decoded) *Cell {
 	} else if c.Server != nil {
 		p.ownModel(c)
 	}
+	if c.Server != nil {
+		c.Labels = append(c.Labels, c.Server.Chosen...)
+	}
 	p.synthesize(c)
+	p.cut(c)
 	return c
 }
 
@@ -85,6 +108,7 @@ func (p *planner) finish(c *Cell) {
 	c.ID = digest(c.Scenario, c.Server, c.Model, c.Labels)[:12]
 	c.Does = does(c.Scenario)
 	p.fit(c)
+	p.unserved(c)
 	p.unkept(c)
 	p.unthinkable(c)
 }

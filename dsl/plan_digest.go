@@ -24,12 +24,16 @@ func digest(values ...any) string {
 // neutral lists fields that describe a value and have no effect, some for one type only: the title of a document is
 // sent.
 var neutral = []string{"Pos", "SHA256", "Description", "Conversation.Title", "Image.Name",
-	"Image.Data"} // an image has the digest of its data
+	"Image.Data",                             // an image has the digest of its data
+	"Server.Variants",                        // those that are chosen count
+	"Scenario.Condition", "Scenario.Overall"} // parts of the plan
 
 // later lists fields that are newer than the first journals. An unset one is left out, so that the digests in those
 // journals still match.
 var later = []string{"ReasoningTags", "Given", "Tools", "Rounds", "Sampling.Thinking", "ToolChoice", "Format",
-	"Sampling.Model", "Sampling.Numbers", "Images"}
+	"Sampling.Model", "Sampling.Numbers", "Images", "Run.Play", "Run.Users", "Assertion.Confidence", "Run.Think",
+	"Run.Ramp", "Run.Duration", "Item", "Items", "Server.Chosen", "Scenario.SLO", "Corpora", "Server.Embeddings",
+	"Server.Rerank"}
 
 // recordedAs maps a type to its name in digests: that of its package when the first journals were written. Otherwise
 // moving a type would change the digests, and earlier journals would no longer match.

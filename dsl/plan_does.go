@@ -29,6 +29,19 @@ type doneTurn struct {
 // doneWait is a wait between two requests.
 type doneWait struct{ Wait time.Duration }
 
+// doneRetrieval is a search before a request.
+type doneRetrieval struct {
+	Query, From string
+	TopK        int
+	Rerank      bool `json:",omitempty"`
+}
+
+// doneCorpus is what is searched: its chunks, as they are embedded.
+type doneCorpus struct {
+	ID     string
+	Chunks []string
+}
+
 // doneTools are the tools of a conversation, and what they answer.
 type doneTools struct {
 	Tools   []wire.Tool
@@ -43,6 +56,11 @@ type doneRun struct {
 	Cooldown time.Duration
 	Cache    Isolation
 	Scope    Span
+	Play     Play          `json:",omitempty"`
+	Users    int           `json:",omitempty"`
+	Think    Think         `json:",omitzero"`
+	Ramp     time.Duration `json:",omitempty"`
+	Duration time.Duration `json:",omitempty"`
 }
 
 // does is a digest of what a cell does: every message and option of one repeat's requests, by the names of their
@@ -56,13 +74,22 @@ func does(s *Scenario) string {
 			fmt.Fprintln(sum, err) // a number that JSON cannot hold, which the error names
 		}
 	}
-	keep(doneRun{s.Run.Warmup, s.Run.Order, s.Run.Cooldown, s.Run.Cache, s.Run.Scope})
+	run := s.Run
+	keep(doneRun{run.Warmup, run.Order, run.Cooldown, run.Cache, run.Scope, run.Play, run.Users, run.Think, run.Ramp,
+		run.Duration})
+	for _, c := range s.Corpora {
+		keep(doneCorpus{c.ID, c.Texts()})
+	}
 	for _, c := range s.Conversations {
 		h := c.Begin()
 		if len(c.Tools) > 0 {
 			keep(doneTools{told(c.Tools), c.Tools})
 		}
 		h.Pause = func(d time.Duration) error { keep(doneWait{d}); return nil }
+		h.Retrieve = func(_ string, a Lookup) ([]*Document, error) {
+			keep(doneRetrieval{a.Query, a.From, a.TopK, a.Rerank})
+			return []*Document{{ID: a.From, Text: standIn}}, nil
+		}
 		var last []Message
 		for _, step := range c.Steps {
 			if step.Do == nil {

@@ -53,6 +53,11 @@ type resolvedRun struct {
 	Warmup      int     `json:"warmup"`
 	Order       Order   `json:"order"`
 	Cooldown    string  `json:"cooldown"`
+	Play        Play    `json:"play,omitempty"`
+	Users       int     `json:"users,omitempty"`
+	Think       string  `json:"think_time,omitempty"`
+	Ramp        string  `json:"ramp,omitempty"`
+	Duration    string  `json:"duration,omitempty"`
 	Cache       string  `json:"isolation_cache"`
 	Scope       string  `json:"isolation_scope"`
 	ErrorBudget float64 `json:"error_budget"`
@@ -60,6 +65,7 @@ type resolvedRun struct {
 
 type resolvedConversation struct {
 	ID      string         `json:"id"`
+	Items   int            `json:"items,omitempty"` // of its data set, which are played
 	History HistoryMode    `json:"history"`
 	Steps   []resolvedStep `json:"steps"`
 }
@@ -79,15 +85,33 @@ func (p *Plan) resolved() []resolved {
 		r := c.Scenario.Run
 		out[i] = resolved{
 			Cell: c.String(), ID: c.ID, Server: resolveServer(c.Server), Model: resolveModel(c.Model),
-			Run: resolvedRun{r.Repeats, r.Warmup, r.Order, r.Cooldown.String(), string(r.Cache), string(r.Scope), r.ErrorBudget},
+			Run: resolveRun(r),
 		}
-		for _, conversation := range c.Scenario.Conversations {
-			rc := resolvedConversation{ID: conversation.ID, History: conversation.History}
+		for n, conversation := range c.Scenario.Conversations {
+			if c.Scenario.Again(n) {
+				continue
+			}
+			rc := resolvedConversation{ID: conversation.ID, Items: conversation.Items, History: conversation.History}
 			for _, s := range conversation.Steps {
 				rc.Steps = append(rc.Steps, resolvedStep{s.ID, s.Action, s.Do.Turns(), s.Timeout.String(), s.Request.keys()})
 			}
 			out[i].Conversations = append(out[i].Conversations, rc)
 		}
+	}
+	return out
+}
+
+func resolveRun(r Run) resolvedRun {
+	out := resolvedRun{Repeats: r.Repeats, Warmup: r.Warmup, Order: r.Order, Cooldown: r.Cooldown.String(), Play: r.Play,
+		Users: r.Users, Cache: string(r.Cache), Scope: string(r.Scope), ErrorBudget: r.ErrorBudget}
+	if r.Think != (Think{}) {
+		out.Think = r.Think.String()
+	}
+	if r.Ramp > 0 {
+		out.Ramp = r.Ramp.String()
+	}
+	if r.Duration > 0 {
+		out.Duration = r.Duration.String()
 	}
 	return out
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +17,12 @@ import (
 	"homellm/dsl/syntax"
 	"homellm/engine/wire"
 )
+
+// TestMain lets garbage grow: hundreds of files are planned and thrown away.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)
+	os.Exit(m.Run())
+}
 
 const testServers = `schema: homellm.servers/v1
 servers:
@@ -141,7 +149,7 @@ func TestPlannedTurnsAndCeilings(t *testing.T) {
 	if q2.Reusable%16 != 0 || q2.Reusable <= q1.PromptTokens-16 || q2.Reusable >= q2.PromptTokens {
 		t.Errorf("second turn: %+v after %+v", q2, q1)
 	}
-	// What stands in front of the removed document: system text and first document.
+	// The part before the removed document: system text and first document.
 	head, _ := countWords(nil, "<system> Answer only from the documents.\n\n"+wrap(&Document{ID: "first",
 		Text: loremA})+"\n\n")
 	if after1.Reusable != head/16*16 || !after1.removed {
@@ -239,7 +247,7 @@ func TestPlanText(t *testing.T) {
 		"s  s.yaml\n", "cells     2 (1 skipped), one repeat of each cell in turn", "repeats   5, and 1 warm-up",
 		"isolation cache salted per repeat", "requests  24: ", "cell 1  big x tiny  " + p.Cells[0].ID,
 		"skipped: step q1 needs", "after_removal", "step  step.after.assert[1]  first_turn.cache.hit_rate > 0.2",
-		"reads first_turn.cache.hit_rate", "decided by the self-test, whether the server can tell it: first_turn.cache.hit_rate",
+		"reads first_turn.cache.hit_rate", "the self-test decides whether the server reports it: first_turn.cache.hit_rate",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("%q is not in\n%s", want, b.String())
@@ -308,7 +316,7 @@ func TestModelFacts(t *testing.T) {
 	}
 	c.Model.Engines = nil
 	if v, ok := c.ModelFact("quant"); ok {
-		t.Errorf("of two sources nobody has chosen %v", v)
+		t.Errorf("%v was chosen of two sources", v)
 	}
 }
 

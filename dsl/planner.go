@@ -29,8 +29,8 @@ func (p *planner) count(m *Model, text string) count {
 	return count{tokens, exact}
 }
 
-// render returns the prompt of messages. Without a template, marks around role and content stand for one; they cost
-// about what real templates cost.
+// render returns the prompt of messages. Without a template it puts marks around role and content, which cost about as
+// many tokens as a real template.
 func (p *planner) render(c *Cell, api wire.API, messages []Message, tools []wire.Tool) (prompt string, exact bool,
 	err error) {
 	if p.opt.Render != nil {
@@ -109,13 +109,16 @@ type planner struct {
 	selection *selection // over all files of a command; nil: this file alone is planned
 
 	scenarios []*Scenario // of all cells
+	axes      []expr.Axis // of the file
 
 	texts map[syntheticKey]string
+	cuts  map[cutKey][]span // of the files of corpora
 }
 
 // decoded is a decoded cell before it is checked as a whole.
 type decoded struct {
 	values   combination
+	chosen   []Label // variants of the server
 	scenario *Scenario
 }
 

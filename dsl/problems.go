@@ -56,7 +56,8 @@ func missingKeys(rest, all []schema.Problem) schema.Problem {
 // typo reports whether a key is missing only because it is misspelt, which is reported already.
 func typo(p schema.Problem, all []schema.Problem) bool {
 	return len(p.Missing) > 0 && slices.ContainsFunc(all, func(o schema.Problem) bool {
-		return o.Rule == "unknown-key" && slices.Equal(o.Path, p.Path) && syntax.Nearest(o.Key, p.Missing) != ""
+		return o.Rule == "unknown-key" && slices.Equal(o.Path, p.Path) &&
+			(syntax.Nearest(o.Key, p.Missing) != "" || slices.Contains(p.Missing, o.Meant))
 	})
 }
 
@@ -75,6 +76,8 @@ func (d *decoder) problem(n *syntax.Node, p schema.Problem) {
 	help := p.Help
 	if near := syntax.Suggest(written, p.Known); near != "" {
 		help = near
+	} else if p.Meant != "" {
+		help = syntax.Meant([]string{p.Meant})
 	} else if help == "" && p.Rule == "unknown-key" {
 		help = "possible keys: " + strings.Join(p.Known, ", ")
 	}

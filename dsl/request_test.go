@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestChatRequests holds that a choice of tools and a schema that there are not are told at their line.
+// TestChatRequests checks that an unknown tool choice and an unknown schema are reported at their line.
 func TestChatRequests(t *testing.T) {
 	for request, want := range map[string]string{
 		"{tool_choice: read_file}": "",

@@ -24,7 +24,7 @@ conversations:
       - {id: third, continue: {turns: [Q3, Q4]}, reply: [R3, R4]}
 `
 
-// TestRewritingSteps holds what an edit, a compaction and a wait leave of a conversation.
+// TestRewritingSteps checks what remains of a conversation after an edit, a compaction and a wait.
 func TestRewritingSteps(t *testing.T) {
 	const manual = "[RETRIEVED INFORMATION: manual]\nTighten to 41 Nm.\n[END RETRIEVED INFORMATION]"
 	for _, tt := range []struct {
@@ -89,7 +89,7 @@ func TestRewritingSteps(t *testing.T) {
 	}
 }
 
-// TestRewritingSteps_Refused holds that a step which changes what is not there is told at its line.
+// TestRewritingSteps_Refused checks that a step which changes something missing is reported at its line.
 func TestRewritingSteps_Refused(t *testing.T) {
 	for steps, want := range map[string]string{
 		"{id: fix, edit: {step: secnd, text: x}, reply: R}": `s.yaml:19:32 links/step:` +
@@ -99,8 +99,8 @@ func TestRewritingSteps_Refused(t *testing.T) {
 			` no question of step "load" is in context here (step ` +
 			`"load" asks nothing`,
 		"{id: fix, edit: {step: on, text: x}, reply: R}\n      - {id: on, continue: y, reply: R}": `step "on" comes later`,
-		"{id: s, compact: {keep_last: 1, summary: x}}\n      - {id: fix, edit: {step: second, text: x}, reply: R}": "or what it " +
-			"asked was dropped",
+		"{id: s, compact: {keep_last: 1, summary: x}}\n      - {id: fix, edit: {step: second, text: x}, reply: R}": "step \"s\" " +
+			"dropped it",
 		"{id: s, compact: {keep_last: 4, summary: x}}": "s.yaml:19:38 links/step: keep_last 4 leaves nothing to sum up: the " +
 			"context has 4 user messages",
 		"{id: s, compact: {keep_last: 1, summary: x, ask: y}}": "schema/one-of",

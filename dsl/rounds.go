@@ -16,7 +16,7 @@ type Rounds struct {
 	played int // requests that the recorded replies make
 }
 
-// turns is how many requests a step with so many user messages makes, at least.
+// turns returns the least number of requests of a step with a number of user messages.
 func (r *Rounds) turns(messages int) int {
 	if r == nil || r.played == 0 {
 		return messages
@@ -31,15 +31,15 @@ type talk struct {
 	send Send
 }
 
-// question is what a user message says and shows.
+// question is the text of a user message with its images.
 type question struct {
 	text   string
 	images []wire.Image
 }
 
-// ask plays one user message: it is appended and sent, and what the reply calls is answered and sent again until
-// a reply calls nothing more. A conversation without tools has one request. A turn that failed keeps its question, so
-// that a caller who goes on anyway sends a history that says what was asked.
+// ask plays one user message: it appends and sends the message, then appends the results of the reply's calls and sends
+// again, until a reply has no calls. A conversation without tools has one request. After a failed turn the question
+// stays in the history, so that a caller who continues anyway sends it too.
 func (h *History) ask(t *talk, q question, recorded string) error {
 	h.user(q)
 	return h.reply(t, recorded)
@@ -74,7 +74,7 @@ func (h *History) reply(t *talk, recorded string) error {
 	}
 }
 
-// recorded is the recorded reply to the request at hand.
+// recorded returns the recorded reply to the current request.
 func (t *talk) recorded() (text string, calls []wire.ToolCall) {
 	if t.Rounds == nil || t.n > len(t.Replies) {
 		return "", nil
@@ -83,7 +83,8 @@ func (t *talk) recorded() (text string, calls []wire.ToolCall) {
 	return r.Text, r.Calls
 }
 
-// newID is the id of a call: nine letters and digits, which some templates want, and none that the history has.
+// newID returns an id for a call that the history does not contain yet: nine letters and digits, as some templates
+// require.
 func (h *History) newID() string {
 	for {
 		id := fmt.Sprintf("call%05d", h.tools.ids)
@@ -106,10 +107,10 @@ func (h *History) keep(now *rounds, reply Reply) (stopped string) {
 	}
 	h.assistant(reply)
 	for i, c := range reply.Calls {
-		h.messages = append(h.messages, message{role: roleTool, parts: []part{{text: a.results[i]}},
+		h.messages = append(h.messages, message{role: roleTool, parts: []part{{text: a.calls[i].result}},
 			of: wire.Call(c.ID, c.Function.Name, "")})
 		h.tools.calls[c.Function.Name]++
-		now.alike[same(c, a.results[i])]++
+		now.alike[same(c, a.calls[i].result)]++
 	}
 	return a.Stopped
 }

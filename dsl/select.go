@@ -143,17 +143,17 @@ func (p *planner) fitGiven(c *Cell, several bool) {
 		return // the cell is skipped, with the reason
 	}
 	const by = "--context-size gives"
+	misfits := map[string]string{} // why conversations do not fit, by their ids: that of a data set has many
 	p.keep(c.Scenario, func(conversation *Conversation) bool {
-		var own []PlannedTurn
-		for _, t := range turns {
-			if t.Conversation == conversation.ID {
-				own = append(own, t)
-			}
+		if why, judged := misfits[conversation.ID]; judged {
+			return why == ""
 		}
+		own := ofFirstUser(turns, conversation.ID)
 		why := overflow(own, given, by)
 		if need := c.Scenario.Requires.ContextTokens; why == "" && need > given {
 			why = fmt.Sprintf("the scenario requires a context of %s tokens, and %s %s", thousands(need), by, thousands(given))
 		}
+		misfits[conversation.ID] = why
 		if why == "" {
 			return true
 		}
@@ -169,6 +169,10 @@ func (p *planner) fitGiven(c *Cell, several bool) {
 
 func (p *planner) leave(l LeftOut) {
 	l.Scenario = p.plan.Name
+	same := func(o LeftOut) bool { return o.String() == l.String() && o.Reason == l.Reason }
+	if l.Conversation.Item != nil && slices.ContainsFunc(p.selection.out, same) {
+		return // for another item
+	}
 	p.selection.out = append(p.selection.out, l)
 }
 
@@ -176,6 +180,7 @@ func (p *planner) leave(l LeftOut) {
 func (p *planner) keep(s *Scenario, wanted func(*Conversation) bool) {
 	// steps that are not played, with their conversation
 	gone := map[figure.Part]map[string]string{figure.StepPart: {}, figure.ConversationPart: {}}
+	scores := map[string]string{} // assertions that are not judged, with their conversation
 	s.Conversations = slices.DeleteFunc(slices.Clone(s.Conversations), func(c *Conversation) bool {
 		if wanted(c) {
 			return false
@@ -183,6 +188,9 @@ func (p *planner) keep(s *Scenario, wanted func(*Conversation) bool) {
 		gone[figure.ConversationPart][c.ID] = c.ID
 		for _, step := range c.Steps {
 			gone[figure.StepPart][step.ID] = c.ID
+		}
+		for _, a := range c.scored() {
+			scores[a.Name] = c.ID
 		}
 		return true
 	})
@@ -195,7 +203,11 @@ func (p *planner) keep(s *Scenario, wanted func(*Conversation) bool) {
 			if !ok {
 				continue
 			}
-			if id, ok := gone[name.Part][name.ID]; ok {
+			id, ok := gone[name.Part][name.ID]
+			if score, scored := figure.CutScore(path); scored {
+				id, ok = scores[score]
+			}
+			if ok {
 				p.warn("plan/selection", "", "%s is not judged: conversation %q is not played", a.Name, id)
 				return true
 			}

@@ -7,7 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"homellm/dsl/expr"
 	"homellm/dsl/syntax"
+	"homellm/engine/engines"
 	"homellm/engine/wire"
 )
 
@@ -53,12 +55,16 @@ type Server struct {
 	Engine      string // its name in the table of engines
 	Models      []string
 	Launch      *Launch // nil: attach only
+	Variants    []Variants
+	Chosen      []Label // of the variants, in their order
 	Address
 	Wire
 	ContextTokens int // 0: ask the server
 	Lifecycle
 	HTTP         Timeouts
 	Capabilities Capabilities
+	Embeddings   *Service // who embeds, as the profile says; see Embedder
+	Rerank       *Service
 }
 
 // Address is where a server answers, and its key.
@@ -149,7 +155,7 @@ type Capabilities struct {
 	Streaming   bool
 	Tokenize    string // path; empty: none
 	Metrics     string // path; empty: none
-	Images      *bool  // takes images; nil: as the server says of itself, or the models file of the model
+	Images      *bool  // takes images; nil: as the server reports, or else the models file
 	BlockTokens int    // tokens in one block of its prefix cache; 1 if it caches single tokens
 }
 
@@ -192,7 +198,7 @@ func (l *Launch) argv(values map[string]string) []string {
 		case []string:
 			argv = append(append(argv, name), v...)
 		default:
-			argv = append(argv, name, format(v))
+			argv = append(argv, name, expr.LiteralText(v))
 		}
 	}
 	return argv
@@ -205,7 +211,7 @@ func (l *Launch) Expand(values map[string]string) *Launch {
 		out.Command = append(out.Command, expand(part, values))
 	}
 	for _, f := range l.Env {
-		f.Value = expand(format(f.Value), values)
+		f.Value = expand(expr.LiteralText(f.Value), values)
 		out.Env = append(out.Env, f)
 	}
 	for _, f := range l.Flags {
@@ -255,7 +261,7 @@ func (l *Launch) Needs(prefix string) string {
 func (l *Launch) Environ(values map[string]string) []string {
 	var env []string
 	for _, f := range l.Env {
-		env = append(env, f.Name+"="+expand(format(f.Value), values))
+		env = append(env, f.Name+"="+expand(expr.LiteralText(f.Value), values))
 	}
 	return env
 }
@@ -299,7 +305,31 @@ func (s *Server) LaunchErrorf(format string, args ...any) error {
 
 func (s *Server) errorAt(pos syntax.Pos, err error) error {
 	if pos.File == "" {
-		return fmt.Errorf("server %s: %w", s.Name, err)
+		return fmt.Errorf("server %s: %w", s.Instance(), err)
 	}
-	return fmt.Errorf("%s:%d: server %s: %w", pos.File, pos.Line, s.Name, err)
+	return fmt.Errorf("%s:%d: server %s: %w", pos.File, pos.Line, s.Instance(), err)
+}
+
+// Service is who embeds or reranks for the scenarios of a profile.
+type Service struct {
+	Server string // another profile, of a server that runs; empty: the profile's own server
+	Model  string // empty: of the own server the model that it serves, of another the only one that it has
+
+	profile *Server
+}
+
+// Profile is the profile of the other server; nil: it is the profile's own server.
+func (s *Service) Profile() *Server { return s.profile }
+
+// Embedder is who embeds for the profile; nil: nobody. The simulator does it itself.
+func (s *Server) Embedder() *Service { return s.orOwn(s.Embeddings) }
+
+// Reranker is who reranks for the profile; nil: nobody. The simulator does it itself.
+func (s *Server) Reranker() *Service { return s.orOwn(s.Rerank) }
+
+func (s *Server) orOwn(named *Service) *Service {
+	if named == nil && engines.Of(s.Engine).Role == engines.Simulator {
+		return &Service{}
+	}
+	return named
 }

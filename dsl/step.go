@@ -12,6 +12,7 @@ type decodedStep struct {
 	replies []string
 	reply   *syntax.Node
 	rounds  *Rounds // nil: the conversation has no tools
+	varies  bool    // a variable or an axis decides whether replies are kept
 }
 
 func (s decodedStep) turns() int {
@@ -25,6 +26,9 @@ func (s decodedStep) turns() int {
 type actionKind struct {
 	Key string
 	Doc string // one sentence
+
+	// Asks says that tools may be called for its user messages, which then lead to several requests each.
+	Asks bool
 
 	// decode reads the value of the action key. It reports problems through d and always returns an action, so that the
 	// rest of the file is still checked.
@@ -44,13 +48,16 @@ type effect struct {
 	injects []reference // documents it puts into the context
 	removes []reference // documents it takes out of it
 	reads   []reference // documents that must be in context
+	// the corpus from which it puts chunks into the context; nil: none
+	retrieves *reference
 
 	unclear       bool // an injection could not be read, so the context may hold anything
 	needsDocument bool // at least one document must be in context
 	needsTurn     bool // a turn must have been sent before
 
+	unread   bool         // it could not be read, so nothing is known of the context after it
 	edits    *reference   // the step whose question it replaces
-	compacts *syntax.Node // how many user messages are to stay
+	compacts *syntax.Node // how many user messages stay
 	rewrites bool         // it drops messages, and documents with them
 }
 

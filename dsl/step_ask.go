@@ -8,13 +8,13 @@ import (
 // Ask asks a question.
 type Ask struct {
 	Text   string
-	Images []wire.Image // that it shows
+	Images []wire.Image // shown with the question
 	Reply  string       // recorded
-	Rounds *Rounds      // of a conversation with tools
+	Rounds *Rounds      // nil: the conversation has no tools
 }
 
 var askKind = actionKind{
-	Key: "ask",
+	Key: "ask", Asks: true,
 	Doc: "Asks a question and waits for the reply.",
 	decode: func(d *decoder, in stepInput) (Action, effect) {
 		a := Ask{Text: in.node.Text(), Reply: in.firstReply(), Rounds: in.rounds}

@@ -7,13 +7,13 @@ import (
 	"homellm/dsl/figure"
 )
 
-// Compact puts a summary in the place of what was said first, as agents do whose context is full.
+// Compact replaces the earlier part of the conversation by a summary, as agents do when their context is full.
 type Compact struct {
 	Keep    int     // user messages at the end that stay, with their rounds
 	Summary string  // empty: the model writes it
-	Ask     string  // what it is asked for that
+	Ask     string  // the request for a summary
 	Reply   string  // recorded
-	Rounds  *Rounds // of a conversation with tools
+	Rounds  *Rounds // nil: the conversation has no tools
 }
 
 var compactKind = actionKind{
@@ -25,8 +25,14 @@ var compactKind = actionKind{
 		if in.rounds != nil {
 			a.Rounds = in.rounds
 			a.Rounds.Most = 1 // a summary is text
+			if i := slices.IndexFunc(in.rounds.Replies, func(r Reply) bool { return r.Calls != nil }); i >= 0 && a.Ask != "" {
+				d.errorf(d.nthReply(decodedStep{node: in.step, reply: d.get(in.step, "reply")}, i), "links/reply",
+					"write the summary as a text", "this reply calls a tool, and a summary is text")
+			}
 		}
-		return a, effect{needsTurn: true, rewrites: true, compacts: d.get(in.node, "keep_last")}
+		keep, ok := asInt(d.get(in.node, "keep_last"))
+		unread := !ok || keep < 0 || (a.Summary == "") == (a.Ask == "") // the schema has reported it
+		return a, effect{rewrites: true, compacts: d.get(in.node, "keep_last"), unread: unread}
 	},
 }
 
@@ -38,7 +44,7 @@ func (a Compact) Turns() int {
 	return 0
 }
 
-// Play shortens the history. A model that writes the summary is asked for it first, with the whole history.
+// Play shortens the history. If the model writes the summary, it is asked first, with the whole history.
 func (a Compact) Play(h *History, send Send) error {
 	questions := h.questions()
 	if a.Keep >= len(questions) {
@@ -47,7 +53,7 @@ func (a Compact) Play(h *History, send Send) error {
 	summary := a.Summary
 	if a.Ask != "" {
 		before, pending, ids := len(h.messages), h.pending, h.docs
-		h.pending = nil // documents that wait belong to the next question
+		h.pending = nil // waiting documents belong to the next question
 		err := h.ask(&talk{Rounds: a.Rounds, send: func(t Turn) (Reply, error) {
 			r, err := send(t)
 			summary = r.Text
@@ -62,7 +68,7 @@ func (a Compact) Play(h *History, send Send) error {
 	return nil
 }
 
-// questions are the indexes of the messages that steps have asked with, or a user of the given history.
+// questions returns the indexes of the questions: those of steps and those in the given history.
 func (h *History) questions() []int {
 	var out []int
 	for i, m := range h.messages {
@@ -73,7 +79,7 @@ func (h *History) questions() []int {
 	return out
 }
 
-// compact puts a summary in the place of all between the system message and the last questions.
+// compact replaces everything between the system message and the last questions by a summary.
 func (h *History) compact(questions []int, keep int, summary string) {
 	from, to := 0, len(h.messages)
 	if len(h.messages) > 0 && h.messages[0].role == roleSystem {

@@ -12,7 +12,7 @@ type Continue struct {
 }
 
 var continueKind = actionKind{
-	Key: "continue",
+	Key: "continue", Asks: true,
 	Doc: "Asks one or more further questions on whatever is left in the context.",
 	decode: func(d *decoder, in stepInput) (Action, effect) {
 		a := Continue{Replies: in.replies, Rounds: in.rounds}

@@ -7,20 +7,21 @@ import (
 	"homellm/dsl/figure"
 )
 
-// Edit replaces the question of an earlier step. What followed it is dropped, and the conversation goes on from there.
+// Edit replaces the question of an earlier step. The messages after it are dropped, and the conversation continues from
+// there.
 type Edit struct {
-	Step   string // whose question it is; the first, where it has several
+	Step   string // the step whose question is replaced; its first, if it has several
 	Text   string
 	Reply  string  // recorded
-	Rounds *Rounds // of a conversation with tools
+	Rounds *Rounds // nil: the conversation has no tools
 }
 
 var editKind = actionKind{
-	Key: "edit",
+	Key: "edit", Asks: true,
 	Doc: "Replaces the question of an earlier step, drops what followed it and asks again.",
 	decode: func(d *decoder, in stepInput) (Action, effect) {
 		a := Edit{Step: d.str(in.node, "step"), Text: d.str(in.node, "text"), Reply: in.firstReply(), Rounds: in.rounds}
-		e := effect{needsTurn: true, rewrites: true}
+		e := effect{rewrites: true}
 		if n := d.get(in.node, "step"); n != nil {
 			e.edits = &reference{a.Step, n}
 		}
@@ -28,7 +29,7 @@ var editKind = actionKind{
 	},
 }
 
-// Turns returns how many requests the question makes, at least.
+// Turns returns the least number of requests that the question leads to.
 func (a Edit) Turns() int { return a.Rounds.turns(1) }
 
 // Play replaces the question and sends it.
@@ -39,12 +40,24 @@ func (a Edit) Play(h *History, send Send) error {
 	return h.reply(&talk{Rounds: a.Rounds, send: send}, a.Reply)
 }
 
-// asked is the index of the first message that a step has asked with; -1 if it is not in context.
+// asked returns the index of a step's first question; -1 if it is not in context.
 func (h *History) asked(step string) int {
 	return slices.IndexFunc(h.messages, func(m message) bool { return m.step == step && step != "" })
 }
 
-// edit replaces the text of a step's question; documents that opened it stay. What follows it goes.
+// askers lists the steps whose questions are in context.
+func (h *History) askers() []string {
+	var out []string
+	for _, m := range h.messages {
+		if m.step != "" {
+			out = append(out, m.step)
+		}
+	}
+	return out
+}
+
+// edit replaces the text of a step's question and drops the messages after it. Documents at the start of the question
+// stay.
 func (h *History) edit(step, text string) bool {
 	at := h.asked(step)
 	if at < 0 {
@@ -58,7 +71,7 @@ func (h *History) edit(step, text string) bool {
 	return true
 }
 
-// rewritten notes that messages have gone, and documents with them.
+// rewritten updates the documents in context after messages were dropped.
 func (h *History) rewritten(phase figure.Phase) {
 	h.docs = slices.DeleteFunc(h.docs, func(id string) bool {
 		in := func(p part) bool { return p.doc == id }

@@ -2,6 +2,8 @@ package dsl
 
 import (
 	"slices"
+
+	"homellm/dsl/syntax"
 )
 
 // Inject puts documents into the context.
@@ -17,21 +19,23 @@ var injectKind = actionKind{
 	Doc: "Puts documents into the context: before the next question, into the system message or as a message of " +
 		"their own.",
 	decode: func(d *decoder, in stepInput) (Action, effect) {
-		a := Inject{
-			Into:    d.strOr(in.node, "into", intoTurn),
-			Role:    d.strOr(in.node, "role", roleUser),
-			Prefill: d.flag(in.node, "prefill", false),
-		}
-		if slices.Contains([]string{intoTurn, intoSystem}, a.Into) && d.get(in.node, "role") != nil {
-			d.errorKey(in.node, "role", "links/role", "only `into: message` has a role", "role has no effect with into: %s",
-				a.Into)
-		}
+		a := Inject{Prefill: d.flag(in.node, "prefill", false)}
+		a.Into, a.Role = d.placement(in.node)
 		injects := d.references(in.node, "docs")
 		for _, r := range injects {
 			a.Docs = append(a.Docs, d.documents[r.name])
 		}
 		return a, effect{injects: injects, unclear: len(injects) == 0}
 	},
+}
+
+// placement reads where documents go, and the role of a separate message.
+func (d *decoder) placement(n *syntax.Node) (into, role string) {
+	into, role = d.strOr(n, "into", intoTurn), d.strOr(n, "role", roleUser)
+	if slices.Contains([]string{intoTurn, intoSystem}, into) && d.get(n, "role") != nil {
+		d.errorKey(n, "role", "links/role", "only `into: message` has a role", "role has no effect with into: %s", into)
+	}
+	return into, role
 }
 
 // Turns returns 1 if the context is sent at once, else 0.

@@ -13,25 +13,30 @@ import (
 type Query struct {
 	Text   string
 	Docs   []string
-	Images []wire.Image // that it shows
+	Images []wire.Image // shown with the question
 	Reply  string       // recorded
-	Rounds *Rounds      // of a conversation with tools
+	Rounds *Rounds      // nil: the conversation has no tools
+
+	named []named // chunks that Docs names by their corpus
 }
 
 var queryKind = actionKind{
-	Key: "query",
+	Key: "query", Asks: true,
 	Doc: "Asks a question about documents that are in context.",
 	decode: func(d *decoder, in stepInput) (Action, effect) {
 		q := Query{Text: in.node.Text(), Reply: in.firstReply(), Rounds: in.rounds}
 		e := effect{needsDocument: true}
 		if in.node != nil && in.node.Kind == syntax.MapKind {
 			q.Text = d.str(in.node, "text")
-			e.reads = d.references(in.node, "docs")
+			e.reads, q.named = d.contextNames(in.node, "docs")
 			q.Docs, q.Images = refNames(e.reads), d.images(in.node)
 		}
 		return q, e
 	},
 }
+
+// chunkNames implements [chunkNamer].
+func (q Query) chunkNames() []named { return q.named }
 
 // Turns returns how many requests the question makes, at least.
 func (q Query) Turns() int { return q.Rounds.turns(1) }
@@ -55,6 +60,28 @@ func (d *decoder) references(n *syntax.Node, key string) []reference {
 		}
 	}
 	return out
+}
+
+// contextNames reads a list of names of what may be in context: documents, corpora, and chunks of a corpus, which
+// a plan
+// looks for once it has cut the corpus. The reference of a chunk is to its corpus.
+func (d *decoder) contextNames(n *syntax.Node, key string) (all []reference, chunks []named) {
+	for _, item := range d.list(n, key) {
+		name := item.Text()
+		switch corpus := d.corpora[corpusOf(name)]; {
+		case d.corpora[name] != nil:
+			d.used[name] = true
+			all = append(all, reference{name, item})
+		case corpus != nil && d.documents[name] == nil:
+			d.used[corpus.ID] = true
+			all, chunks = append(all, reference{corpus.ID, item}), append(chunks, named{name, d.place(item)})
+		default:
+			if doc := d.document(item); doc != nil {
+				all = append(all, reference{doc.ID, item})
+			}
+		}
+	}
+	return all, chunks
 }
 
 func refNames(refs []reference) []string {

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 
+	"homellm/dsl/expr"
 	"homellm/dsl/syntax"
 )
 
@@ -18,7 +19,11 @@ var placeholder = regexp.MustCompile(`\$\$\{|\$\{([^{}]*)\}?`)
 var templated = regexp.MustCompile(`\{\{\s*((?:vars|matrix)\.[a-z][a-z0-9_]*)\s*\}\}`)
 
 // verbatim lists the keys whose texts are used as written.
-var verbatim = []string{"schema", "name", "id", "title", "description", "tags", "matrix", "vars", "assert", "schemas"}
+var verbatim = []string{"schema", "name", "id", "title", "description", "tags", "matrix", "vars", "assert", "overall",
+	"schemas", "slo"}
+
+// ofCells lists the settings of the run that may differ between cells.
+var ofCells = []string{"play", "users", "think_time"}
 
 // substitute returns a tree in which every ${vars.…} and ${matrix.…} is replaced. A text that is nothing but a
 // reference becomes the value with its type; inside a text the value is formatted. Unchanged values are shared with
@@ -43,8 +48,10 @@ func (d *decoder) substitute(n *syntax.Node, key string) *syntax.Node {
 			return &list
 		}
 	case syntax.MapKind:
-		entries, changed := slices.Clone(n.Entries), false
+		entries, changed, inRun := slices.Clone(n.Entries), false, d.inRun
+		defer func() { d.inRun = inRun }()
 		for i, e := range entries {
+			d.inRun = inRun && !slices.Contains(ofCells, e.Key)
 			entries[i].Node = d.substitute(e.Node, e.Key)
 			changed = changed || entries[i].Node != e.Node
 		}
@@ -55,6 +62,25 @@ func (d *decoder) substitute(n *syntax.Node, key string) *syntax.Node {
 		}
 	}
 	return n
+}
+
+// substituteConversations substitutes in the conversations without a data set; those with one are read once for each of
+// its items.
+func (d *decoder) substituteConversations(n *syntax.Node) *syntax.Node {
+	if n.Kind != syntax.ListKind {
+		return d.substitute(n, "conversations")
+	}
+	list := *n
+	list.Items = slices.Clone(n.Items)
+	for i, item := range n.Items {
+		if item.Get("for_each") == nil {
+			list.Items[i] = d.substitute(item, "conversations")
+		}
+	}
+	if slices.Equal(list.Items, n.Items) {
+		return n
+	}
+	return &list
 }
 
 func (d *decoder) substituteText(n *syntax.Node) *syntax.Node {
@@ -82,7 +108,7 @@ func (d *decoder) substituteText(n *syntax.Node) *syntax.Node {
 		if m[2] < 0 {
 			b = append(b, "${"...)
 		} else if v, ok := d.reference(d.part(n, m[0], m[1]), text[m[0]:m[1]]); ok {
-			s := format(v)
+			s := expr.LiteralText(v)
 			if d.substituted += len(s); d.substituted > maxSubstituted {
 				if d.substituted-len(s) <= maxSubstituted {
 					d.errorf(n, "plan/size", "put long texts into documents", "the substitutions of this file write more than %d MiB",
@@ -113,10 +139,16 @@ var referenceForm = regexp.MustCompile(`^\$\{(vars|matrix)\.([a-z][a-z0-9_]*)\}$
 
 // reference returns the value of one ${…}, or reports why it has none.
 func (d *decoder) reference(n *syntax.Node, text string) (any, bool) {
+	if v, ok, known := d.itemValue(n, text); known {
+		return v, ok
+	}
 	m := referenceForm.FindStringSubmatch(text)
 	if m == nil {
-		d.errorf(n, "links/reference", "write ${vars.NAME} or ${matrix.AXIS}; a literal ${ is written $${",
-			"%s refers to nothing", text)
+		names := "${vars.NAME} or ${matrix.AXIS}"
+		if d.set != nil {
+			names = "${" + d.set.name + ".COLUMN}, " + names
+		}
+		d.errorf(n, "links/reference", "write "+names+"; a literal ${ is written $${", "%s refers to nothing", text)
 		return nil, false
 	}
 	group, name := m[1], m[2]
@@ -152,7 +184,7 @@ func (d *decoder) refusePlaceholders(n *syntax.Node, key string) {
 			return
 		}
 		help := "nothing is substituted in " + key
-		if key == "assert" {
+		if key == "assert" || key == "overall" {
 			help = "an expression names vars.NAME and matrix.AXIS directly"
 		}
 		d.warnf(n, "links/reference", help, "%s is not replaced here", m)

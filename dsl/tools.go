@@ -3,6 +3,7 @@ package dsl
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"homellm/dsl/expr"
@@ -11,11 +12,11 @@ import (
 	"homellm/schema"
 )
 
-// Tool is a tool that the model of a conversation may call: what it is told of it, and what answers its calls.
+// Tool is a tool that the model of a conversation may call: its declaration, and the results that answer its calls.
 type Tool struct {
 	Pos        syntax.Pos
 	Name       string
-	About      string               // what the model is told that it does
+	About      string               // its description for the model
 	Parameters *schema.AnswerSchema // nil: it takes none
 	Results    []*Result            // the first that matches answers a call
 }
@@ -29,7 +30,7 @@ type Result struct {
 	when *expr.Condition
 }
 
-// told is what a model is told of tools.
+// told returns the declarations of tools for a model.
 func told(tools []*Tool) []wire.Tool {
 	var out []wire.Tool
 	for _, t := range tools {
@@ -44,7 +45,7 @@ func told(tools []*Tool) []wire.Tool {
 	return out
 }
 
-// Reply is what a history keeps of a turn.
+// Reply is the reply to a turn in the form that a history keeps.
 type Reply struct {
 	Text     string
 	Thoughts string // what the model thought before it said that
@@ -53,13 +54,19 @@ type Reply struct {
 	results []string // of a plan: what the calls are answered with, whatever they say
 }
 
-// Answered is what becomes of the calls of a reply.
+// Answered says how the calls of a reply are answered.
 type Answered struct {
 	Valid     int    // calls of a tool that there is, with arguments that its parameters accept
 	Unmatched int    // calls that no result answers
 	Stopped   string // why no further request follows; empty: one does
 
-	results []string
+	calls []answeredCall
+}
+
+// answeredCall is what one call comes to.
+type answeredCall struct {
+	result         string
+	valid, matched bool
 }
 
 // Why a user message gets no further request.
@@ -107,7 +114,7 @@ func (b *toolbox) answer(r *rounds, reply Reply) Answered {
 		if !matched {
 			out.Unmatched++
 		}
-		out.results = append(out.results, text)
+		out.calls = append(out.calls, answeredCall{text, valid, matched})
 		key := same(c, text)
 		alike[key]++
 		loops = loops || r.alike[key]+alike[key] >= mostAlike
@@ -137,19 +144,11 @@ func same(c wire.ToolCall, result string) string {
 
 // result answers one call. N says which call of its tool it is.
 func (b *toolbox) result(c wire.ToolCall, n int) (text string, valid, matched bool) {
-	var tool *Tool
-	for _, t := range b.tools {
-		if t.Name == c.Function.Name {
-			tool = t
-		}
-	}
+	tool := b.tool(c.Function.Name)
 	if tool == nil {
 		return fmt.Sprintf("error: there is no tool %q", c.Function.Name), false, false
 	}
-	arguments := c.Function.Arguments
-	if strings.TrimSpace(arguments) == "" {
-		arguments = "{}"
-	}
+	arguments := argumentsOf(c)
 	var args any
 	if err := json.Unmarshal([]byte(arguments), &args); err != nil {
 		return "error: the arguments are not JSON", false, false
@@ -166,6 +165,23 @@ func (b *toolbox) result(c wire.ToolCall, n int) (text string, valid, matched bo
 		}
 	}
 	return fmt.Sprintf("error: %s has no result for these arguments", tool.Name), valid, false
+}
+
+// tool returns the tool of a name; nil if there is none.
+func (b *toolbox) tool(name string) *Tool {
+	i := slices.IndexFunc(b.tools, func(t *Tool) bool { return t.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return b.tools[i]
+}
+
+// argumentsOf returns the arguments of a call as JSON; a call without arguments has an empty object.
+func argumentsOf(c wire.ToolCall) string {
+	if strings.TrimSpace(c.Function.Arguments) == "" {
+		return "{}"
+	}
+	return c.Function.Arguments
 }
 
 // longest is the tool with the longest result, and that result.

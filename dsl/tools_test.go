@@ -28,8 +28,8 @@ func agent(history, steps string) string {
 ` + steps
 }
 
-// TestRounds_Live holds the rounds of a user message: what a server calls is answered and sent again, until a reply
-// calls nothing, the limit is reached, or the same call gets the same result for the third time.
+// TestRounds_Live checks the rounds of a user message: calls of the server are answered and sent again until a reply
+// has no calls, the limit is reached, or the same call gets the same result for the third time.
 func TestRounds_Live(t *testing.T) {
 	call := func(arguments string) Reply {
 		return Reply{Calls: []wire.ToolCall{wire.Call("", "read_file", arguments)}}
@@ -65,7 +65,7 @@ func TestRounds_Live(t *testing.T) {
 				r := tt.replies[len(sent)]
 				sent = append(sent, turn)
 				a := turn.Answer(r)
-				a.results = nil
+				a.calls = nil
 				answers = append(answers, a)
 				return r, nil
 			})
@@ -100,8 +100,8 @@ func TestRounds_Live(t *testing.T) {
 	}
 }
 
-// TestRounds_Recorded holds that recorded replies are one list for the step, and that what does not go with it is
-// said at its line.
+// TestRounds_Recorded checks that recorded replies form one list for the step, and that mistakes in it are reported at
+// their line.
 func TestRounds_Recorded(t *testing.T) {
 	const call = `{tool_calls: [{name: read_file, arguments: {path: parser.go}}]}`
 	plan := mustLoad(t, scenario(agent("recorded", `      - {id: start, ask: Why?, reply: [`+call+`, Off by one.]}
@@ -129,7 +129,9 @@ func TestRounds_Recorded(t *testing.T) {
 			"s.yaml:19:43 links/reply: step \"start\" makes 1 request, so this reply is never kept"},
 		{"no last reply", "reply: [" + call + "]", "", "links/reply: step \"start\" has no reply left after 1"},
 		{"a call that nothing answers", "reply: [{tool_calls: [{name: nothing}]}, y]", "",
-			"links/tool: no result answers a call of this reply"},
+			"s.yaml:19:61 links/tool: there is no tool \"nothing\""},
+		{"arguments that the tool does not take", "reply: [{tool_calls: [{name: read_file, arguments: {line: 9}}]}, y]", "",
+			"s.yaml:19:83 links/tool: the parameters of read_file do not accept these arguments"},
 		{"an unknown parameter", "reply: [x]", "args.line > 3|args.lin > 3",
 			"s.yaml:16:25 expr/name: the tool has no parameter \"lin\""},
 		{"a wrong type", "reply: [x]", `args.line > 3|args.line > "3"`, "expr/type: "},
@@ -167,8 +169,8 @@ func TestRounds_Recorded(t *testing.T) {
 	}
 }
 
-// TestRounds_Planned holds that a plan knows the most that a live agent may need, and no ceiling that the model's
-// choice could move.
+// TestRounds_Planned checks that a plan knows the most that a live agent may need, and gives no ceiling that depends on
+// the model's choice.
 func TestRounds_Planned(t *testing.T) {
 	plan := mustLoad(t, scenario(agent("live", "      - {id: start, ask: Why?, max_rounds: 3}\n"+
 		"      - {id: on, continue: And?, max_rounds: 1}\n")), exactOptions())

@@ -8,10 +8,10 @@ import (
 
 	"homellm/dsl/syntax"
 	"homellm/engine/engines"
+	"homellm/engine/wire"
 )
 
-// Unkept are the keys of a request that the server's API does not have: it would ignore them, and answer as it does by
-// itself.
+// Unkept returns the keys of a request that the server's API does not have. The server would ignore them.
 func (s *Server) Unkept(r Sampling) []string {
 	var keys []string
 	if s == nil {
@@ -24,22 +24,63 @@ func (s *Server) Unkept(r Sampling) []string {
 	if r.MinTokens != nil && *r.MinTokens > 0 && (s.Capabilities.MinTokens == "" || api.Lacks("min_tokens")) {
 		keys = append(keys, "min_tokens")
 	}
+	engine := engines.Of(s.Engine)
 	takes := func(key string) bool {
-		_, ok := engines.Of(s.Engine).Word(api, key)
+		_, ok := engine.Word(api, key)
 		return ok
 	}
 	for _, key := range engines.Keys {
-		if _, asked := r.Numbers[key.Name]; asked && !takes(key.Name) {
+		n, asked := r.Numbers[key.Name]
+		if asked && (!takes(key.Name) || tooSmall(engine, api, key.Name, n)) {
 			keys = append(keys, key.Name)
 		}
 	}
 	if r.Model != "" && !takes(engines.OtherModel) {
 		keys = append(keys, engines.OtherModel)
 	}
+	for _, key := range r.worded() {
+		if api.Lacks(key) || engine.Ignores(api, key) {
+			keys = append(keys, key)
+		}
+	}
 	return keys
 }
 
-// Unthinkable reports whether the cell's model has no words for what a request says of thinking.
+// tooSmall reports whether the engine would refuse a thinking budget, which is then not sent.
+func tooSmall(engine engines.Engine, api wire.API, key string, n float64) bool {
+	return key == engines.ThinkingBudget && api == wire.Messages && int(n) < engine.LeastBudget
+}
+
+// worded returns those keys of a request that most APIs have and that change the reply. A seed changes nothing if the
+// temperature is 0, and neither does tool_choice: auto.
+func (r Sampling) worded() (keys []string) {
+	for _, key := range []struct {
+		name string
+		has  bool
+	}{
+		{"seed", r.Seed != nil && (r.Temperature == nil || *r.Temperature > 0)},
+		{"stop", len(r.Stop) > 0},
+		{engines.ToolChoice, r.Chooses()},
+		{engines.ResponseFormat, r.Format != nil},
+	} {
+		if key.has {
+			keys = append(keys, key.name)
+		}
+	}
+	return keys
+}
+
+// EveryKey returns a request with every key that some server does not support.
+func EveryKey() Sampling {
+	all := Sampling{IgnoreEOS: new(true), MinTokens: new(1), Model: "other", Seed: new(int64(1)), Stop: []string{"."},
+		ToolChoice: wire.ChooseRequired, Format: &wire.Format{}, Numbers: map[string]float64{}}
+	for _, key := range engines.Keys {
+		all.Numbers[key.Name] = key.High
+	}
+	return all
+}
+
+// Unthinkable reports whether the cell's model has no setting for the thinking that a request asks for.
 func (c *Cell) Unthinkable(r Sampling) bool {
 	if r.Thinking == "" || c.Server == nil {
 		return false
@@ -51,7 +92,7 @@ func (c *Cell) Unthinkable(r Sampling) bool {
 	return !ok
 }
 
-// able reports whether the cell's model thinks as its requests ask for, and takes the images that they show.
+// able reports whether the cell's model can think as its requests ask, and takes the images that they show.
 func (c *Cell) able() bool {
 	if step, _ := firstShown(c.Scenario); step != nil && (c.Model.Images == nil || !*c.Model.Images) {
 		return false
@@ -66,7 +107,7 @@ func (c *Cell) able() bool {
 	return true
 }
 
-// modelName is the name of the cell's model, in a sentence.
+// modelName returns the name of the cell's model for use in a sentence.
 func (c *Cell) modelName() string {
 	if c.Model == nil {
 		return "the model, which is not known,"
@@ -77,7 +118,7 @@ func (c *Cell) modelName() string {
 // thinkingKey is the key that the model decides, not the server.
 const thinkingKey = "thinking"
 
-// UnkeptOf are the keys of a request that neither the cell's server nor its model have a word for.
+// UnkeptOf returns the keys of a request that the cell's server or its model does not support.
 func (c *Cell) UnkeptOf(r Sampling) []string {
 	keys := c.Server.Unkept(r)
 	if c.Unthinkable(r) {
@@ -86,7 +127,7 @@ func (c *Cell) UnkeptOf(r Sampling) []string {
 	return keys
 }
 
-// OtherModels are the names that requests of the cell ask for in place of its model.
+// OtherModels returns the model names that requests of the cell ask for instead of its model.
 func (c *Cell) OtherModels() []string {
 	names, _ := c.collect(func(r Sampling) []string {
 		if r.Model == "" {
@@ -97,13 +138,13 @@ func (c *Cell) OtherModels() []string {
 	return names
 }
 
-// Unkept are the keys of the cell's requests that its server's API or its model does not have.
+// Unkept returns the keys of all the cell's requests that its server or its model does not support.
 func (c *Cell) Unkept() []string {
 	keys, _ := c.collect(c.UnkeptOf)
 	return keys
 }
 
-// collect gathers keys of all requests of the cell, and finds the first step with one.
+// collect gathers keys from all requests of the cell, and returns the first step that has one.
 func (c *Cell) collect(of func(Sampling) []string) (keys []string, first *Step) {
 	for _, conversation := range c.Scenario.Conversations {
 		for _, step := range conversation.Steps {
@@ -120,17 +161,21 @@ func (c *Cell) collect(of func(Sampling) []string) (keys []string, first *Step) 
 	return keys, first
 }
 
-// WhyUnkept explains the effect of keys that a cell's server or model does not have.
+// WhyUnkept explains the effect of keys that the cell's server or model does not support.
 func (c *Cell) WhyUnkept(keys []string) string {
 	var why []string
 	if slices.Contains(keys, thinkingKey) {
-		why = append(why, c.modelName()+" has no words for how it is to think, as far as the models file knows: it thinks "+
-			"as it does by itself")
+		why = append(why, "the models file has no setting for how "+c.modelName()+" is to think: it thinks as it does by "+
+			"default")
 		keys = slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return key == thinkingKey })
 	}
 	if len(keys) > 0 {
-		why = append(why, "server "+c.Server.Name+" has no word for "+strings.Join(keys, " and ")+
-			": its replies are as the model makes them without")
+		it := "it"
+		if len(keys) > 1 {
+			it = "them"
+		}
+		why = append(why, "server "+c.Server.Name+" does not support "+strings.Join(keys, " and ")+
+			": its replies are made without "+it)
 	}
 	return strings.Join(why, "; ")
 }
@@ -142,11 +187,11 @@ func (p *planner) unkept(c *Cell) {
 		return
 	}
 	p.once(syntax.Diagnostic{Pos: first.Pos, Severity: syntax.Warning, Code: "plan/request",
-		Message: c.WhyUnkept(keys) + ", and what rests on that is unsupported",
+		Message: c.WhyUnkept(keys) + ", and metrics that depend on this are unsupported",
 		Help:    "leave it out, or play on an engine that knows it: homellm servers"})
 }
 
-// unthinkable warns of requests for thinking that the cell's model has no words for.
+// unthinkable warns about requests for thinking that the cell's model has no setting for.
 func (p *planner) unthinkable(c *Cell) {
 	how, first := c.collect(func(r Sampling) []string {
 		if c.Unthinkable(r) {
@@ -158,7 +203,7 @@ func (p *planner) unthinkable(c *Cell) {
 		return
 	}
 	p.once(syntax.Diagnostic{Pos: first.Pos, Severity: syntax.Warning, Code: "plan/thinking",
-		Message: fmt.Sprintf("%s has no thinking: %s, as far as the models file knows: it is not asked for it, and what "+
-			"rests on it is unsupported", c.modelName(), strings.Join(how, ", ")),
+		Message: fmt.Sprintf("the models file has no setting of %s for thinking: %s: requests are sent without it, and "+
+			"metrics that depend on this are unsupported", c.modelName(), strings.Join(how, ", ")),
 		Help: "describe `thinking:` of the model in a models file, or leave it out"})
 }

@@ -16,7 +16,7 @@ import (
 	"homellm/engine/stats"
 )
 
-// byTime is how much is played, and which share of the intervals has to hold the truth.
+// byTime is how much is played, and which share of the intervals must contain the truth.
 type byTime struct {
 	repeats, turns int // with something cached, in each repeat
 	longest        int // prompt, in tokens
@@ -60,8 +60,8 @@ func partlyCached(b byTime) (scenario string, steps []string) {
 	return y.String(), steps
 }
 
-// TestLlamaServer_CacheByTime holds the hit rates that the times to first tokens tell to what llama-server says
-// of itself, behind a proxy that keeps it from homellm.
+// TestLlamaServer_CacheByTime compares hit rates derived from TTFT with llama-server's own report, which a proxy hides
+// from homellm.
 func TestLlamaServer_CacheByTime(t *testing.T) {
 	b := byTime{repeats: 2, turns: 20, longest: 1500, share: 0.9}
 	if os.Getenv("HOMELLM_E2E_FURTHER") != "" {
@@ -73,16 +73,16 @@ func TestLlamaServer_CacheByTime(t *testing.T) {
 	}
 }
 
-// TestVLLM_CacheByTime is the same on vLLM, whose times scatter by a quarter on two cores: it may say that it cannot
-// tell.
+// TestVLLM_CacheByTime is the same on vLLM, whose times scatter by a quarter on two cores: homellm may say that it
+// cannot tell.
 func TestVLLM_CacheByTime(t *testing.T) {
 	further(t)
-	address := startVLLM(t, "--served-model-name", "small") // as the proxy calls it
+	address := startVLLM(t, "--served-model-name", "small") // the name that the proxy uses
 	b := byTime{repeats: 5, turns: 44, longest: 2600, share: 0.95}
 	b.play(t, record(t, address, counted(t, address)))
 }
 
-// play holds the hit rates by time of a run to what the engine says of itself, and returns how many turns have one.
+// play compares a run's hit rates by time with the engine's own report, and returns how many turns have one.
 func (b byTime) play(t *testing.T, r *recorder) (timed, all int) {
 	t.Helper()
 	p := build(t)

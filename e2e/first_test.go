@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestLlamaServer_FirstScenarios plays on a real model what somebody new plays first: the README's scenario and the one
+// TestLlamaServer_FirstScenarios plays on a real model what a new user plays first: the README's scenario and the one
 // that init writes for this server.
 func TestLlamaServer_FirstScenarios(t *testing.T) {
 	address := startLlamaServer(t)

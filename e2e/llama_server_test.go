@@ -13,7 +13,7 @@ import (
 	"homellm/engine/host"
 )
 
-// llamaRuns is how often the short scenario is played: each run starts with connections of its own.
+// llamaRuns is how often the short scenario is played: each run starts with new connections.
 const llamaRuns = 100
 
 // llamaServer is a llama-server on a free port, which has no model yet: the flags name one.
@@ -87,8 +87,8 @@ func TestLlamaServer_LosesNoTurn(t *testing.T) {
 	}
 }
 
-// checkAccount holds a turn to what the engine says of itself: prompt tokens are those that it computed
-// and those that it had in its cache.
+// checkAccount compares a turn with the engine's own report: prompt tokens are those that it computed plus those that
+// it had cached.
 func checkAccount(t *testing.T, where string, r *event.Request, most int) {
 	t.Helper()
 	if r.Err != nil {
@@ -115,7 +115,7 @@ func TestLlamaServer_Doctor(t *testing.T) {
 	p := build(t)
 	for run := range 20 {
 		code, printed := p.run(t, "doctor", "--url", address)
-		// that the machine is busy or full is a problem of the machine
+		// a busy machine or a full disk is not the server's problem
 		sound := strings.Contains(printed, "no problems found") && code == 0
 		machine := strings.Contains(printed, "close what keeps the processor busy") || strings.Contains(printed, "df -h")
 		if !strings.Contains(printed, "cache test    proven") || !sound && !machine {

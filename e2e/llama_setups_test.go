@@ -87,8 +87,8 @@ func TestLlamaServer_SetUps(t *testing.T) {
 	}
 }
 
-// TestLlamaServer_APIs plays rag-small by OpenAI's responses and by Anthropic's messages: every turn is what llama-server
-// says of it.
+// TestLlamaServer_APIs plays rag-small on OpenAI's responses and on Anthropic's messages API: every turn agrees with
+// llama-server's own report.
 func TestLlamaServer_APIs(t *testing.T) {
 	further(t)
 	for _, api := range []string{"messages", "responses"} {
@@ -102,13 +102,14 @@ servers:
 			turns := p.once(t, "--servers", "servers.yaml", "--server", "ours")
 			agree(t, turns, r.last(t, len(turns)))
 			for _, q := range turns {
-				if api == "responses" { // llama-server sends its timings there, and none with messages
+				if api == "responses" { // llama-server sends its timings on this API, but not with messages
 					checkAccount(t, q.Step, q, 96)
 				}
 			}
 			if cachedInAll(turns) == 0 {
 				t.Error("nothing was cached")
 			}
+			p.saw(t, "llamacpp", seen{SetUp: "`api: " + api + "`", Nightly: true})
 		})
 	}
 }

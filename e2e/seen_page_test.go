@@ -55,7 +55,7 @@ func readSeen(t *testing.T, engine string) (list []seen) {
 
 var pageSection = regexp.MustCompile(`(?s)\| engine, as it was started \|.*?\n- No real one was played: [^\n]*\n`)
 
-// TestPage holds docs/servers.md to what was seen; -update writes it.
+// TestPage compares docs/servers.md with what was seen; -update writes it.
 func TestPage(t *testing.T) {
 	path := filepath.Join("..", "docs", "servers.md")
 	page, err := os.ReadFile(path)

@@ -16,6 +16,8 @@ import (
 // result is what the tests read of result.json.
 type result struct {
 	Cells []struct {
+		ID      string            `json:"id"`
+		Labels  map[string]string `json:"labels"`
 		Metrics map[string]struct {
 			P50    *float64 `json:"p50"`
 			Within map[string]struct {
@@ -24,12 +26,30 @@ type result struct {
 			} `json:"within"`
 		} `json:"metrics"`
 	} `json:"cells"`
-	Assertions []struct {
-		Name    string `json:"name"`
-		That    string `json:"that"`
-		Verdict string `json:"verdict"`
-		Why     string `json:"why"`
-	} `json:"assertions"`
+	Assertions []assertion `json:"assertions"`
+}
+
+type assertion struct {
+	Name      string `json:"name"`
+	That      string `json:"that"`
+	Cell      string `json:"cell"` // empty: all cells
+	Verdict   string `json:"verdict"`
+	Why       string `json:"why"`
+	Evaluated int    `json:"evaluated"`
+	Passed    int    `json:"passed"`
+	Operands  map[string]struct {
+		Value any `json:"value"`
+	} `json:"operands"`
+}
+
+// assertion is the one of that name in a cell.
+func (r *result) assertion(t *testing.T, cell, name string) assertion {
+	t.Helper()
+	at := slices.IndexFunc(r.Assertions, func(a assertion) bool { return a.Cell == cell && a.Name == name })
+	if at < 0 {
+		t.Fatalf("no assertion of cell %q is called %q", cell, name)
+	}
+	return r.Assertions[at]
 }
 
 func (p program) result(t *testing.T) (r result) {
@@ -44,8 +64,8 @@ func (p program) result(t *testing.T) (r result) {
 	return r
 }
 
-// saw adds to what a test says of a set-up what the last run of rag-small shows, records it for docs/servers.md, and
-// holds the run to what rag-small promises of every server: a verdict for every assertion, a hit rate for every step.
+// saw adds what the last run of rag-small shows to a test's facts about a set-up, records them for docs/servers.md, and
+// checks what rag-small promises for every server: a verdict for every assertion, a hit rate for every step.
 func (p program) saw(t *testing.T, engine string, s seen) {
 	t.Helper()
 	s = p.shown(t, engine, "out", s)
@@ -53,7 +73,7 @@ func (p program) saw(t *testing.T, engine string, s seen) {
 	keep(t, engine, s)
 }
 
-// shown adds to what a test says of a set-up what a run shows.
+// shown adds what a run shows to a test's facts about a set-up.
 func (p program) shown(t *testing.T, engine, out string, s seen) seen {
 	t.Helper()
 	works := map[string]bool{"usage": true, "cache_report": true, "tokenize": true}
@@ -117,7 +137,7 @@ func (p program) version(t *testing.T) (version string) {
 	return version
 }
 
-// judged holds the last run of rag-small to what it promises of every server.
+// judged checks the last run of rag-small against its promises for every server.
 func (p program) judged(t *testing.T, source string) {
 	t.Helper()
 	r := p.result(t)
@@ -152,7 +172,7 @@ func (p program) withoutHitRate(t *testing.T) (without string) {
 	return ""
 }
 
-// keep records what was seen of a set-up, or holds it to what was recorded.
+// keep records what was seen of a set-up, or compares it with what was recorded.
 func keep(t *testing.T, engine string, s seen) {
 	t.Helper()
 	s.Package = pinned(t, engine)

@@ -61,7 +61,7 @@ func findOllama(t *testing.T) string {
 	return ""
 }
 
-// ollamaSpec is an Ollama on a free port with a folder of its own.
+// ollamaSpec is an Ollama on a free port with its own folder.
 func ollamaSpec(t *testing.T) (spec host.Spec, address string) {
 	t.Helper()
 	program := findOllama(t)

@@ -215,8 +215,8 @@ var fragments = []string{
 	"Straße",
 }
 
-// TestTokenizersSizeDocuments holds synthetic documents that are sized by an estimate to 2 % of their
-// length, as the model's own tokeniser counts it.
+// TestTokenizersSizeDocuments checks that the size of synthetic documents made with an estimate is within
+// 2 % of the count of the model's own tokeniser.
 func TestTokenizersSizeDocuments(t *testing.T) {
 	work := os.Getenv("HOMELLM_E2E_TOKENIZERS")
 	if work == "" {

@@ -76,19 +76,19 @@ func scrape(t *testing.T, address string) map[string]float64 {
 	out := map[string]float64{}
 	lines := bufio.NewScanner(response.Body)
 	for lines.Scan() {
-		name, rest, ok := strings.Cut(lines.Text(), "{")
-		i := strings.LastIndexByte(rest, ' ')
-		if !ok || i < 0 || strings.HasPrefix(name, "#") {
+		i := strings.LastIndexByte(lines.Text(), ' ')
+		if i < 0 || strings.HasPrefix(lines.Text(), "#") {
 			continue
 		}
-		if v, err := strconv.ParseFloat(rest[i+1:], 64); err == nil {
+		name, _, _ := strings.Cut(lines.Text()[:i], "{")
+		if v, err := strconv.ParseFloat(lines.Text()[i+1:], 64); err == nil {
 			out[name] += v
 		}
 	}
 	return out
 }
 
-// plays plays rag-small through a recorder and holds every turn to vLLM's counters.
+// plays plays rag-small through a recorder and compares every turn with vLLM's counters.
 func plays(t *testing.T, address, name string, play func(program, *testing.T, ...string) []*event.Request) (p program,
 	turns []*event.Request) {
 	t.Helper()
@@ -130,7 +130,8 @@ func cachedInAll(turns []*event.Request) (n int) {
 	return n
 }
 
-// TestVLLM: prompt, cached and generated tokens of every turn are those of vLLM's counters.
+// TestVLLM: prompt, cached and generated tokens of every turn are those of vLLM's counters, and those of two users at
+// the same time are too.
 func TestVLLM(t *testing.T) {
 	address := startVLLM(t, "--enable-prompt-tokens-details", "--enable-per-request-metrics")
 	p, turns := plays(t, address, "vllm", program.turns)
@@ -149,6 +150,9 @@ func TestVLLM(t *testing.T) {
 	}
 	p.saw(t, "vllm", seen{SetUp: "`--enable-prompt-tokens-details --enable-per-request-metrics`",
 		Works: []string{"salted by a key of its own"}})
+	isHousehold(t, address, func(m map[string]float64) (computed, output float64) {
+		return m["vllm:prompt_tokens_total"] - m["vllm:prompt_tokens_cached_total"], m["vllm:generation_tokens_total"]
+	})
 }
 
 // TestVLLM_Counters: without a report in its replies the counters tell.
@@ -161,6 +165,29 @@ func TestVLLM_Counters(t *testing.T) {
 		}
 	}
 	p.saw(t, "vllm", seen{SetUp: "no flags", Nightly: true})
+}
+
+// TestVLLM_APIs plays rag-small on OpenAI's responses and on Anthropic's messages API of one vLLM. On messages, vLLM
+// includes cached tokens in input_tokens; the measurements still equal the counters' figures.
+func TestVLLM_APIs(t *testing.T) {
+	further(t)
+	address := startVLLM(t, "--enable-prompt-tokens-details")
+	for _, api := range []string{"messages", "responses"} {
+		t.Run(api, func(t *testing.T) {
+			r := record(t, address, counted(t, address))
+			p := build(t)
+			p.write(t, "servers.yaml", fmt.Sprintf(`schema: homellm.servers/v1
+servers:
+  ours: {extends: vllm-base, attach: {url: %q}, models: [any], context_tokens: 4096, api: %s}
+`, r.address, api))
+			turns := p.once(t, "--servers", "servers.yaml", "--server", "ours", "--model", "smol")
+			agree(t, turns, r.last(t, len(turns)))
+			if cachedInAll(turns) == 0 {
+				t.Error("nothing was cached")
+			}
+			p.saw(t, "vllm", seen{SetUp: "`api: " + api + "`", Nightly: true})
+		})
+	}
 }
 
 // TestVLLM_BlocksAreLearnt: without its counters vLLM does not tell the size of its blocks.
@@ -211,7 +238,7 @@ func TestVLLM_NoCache(t *testing.T) {
 		Works: []string{"the gates on the cache fail, and the run says that the cache is switched off"}})
 }
 
-// TestVLLM_Drafts: with drafts a piece holds several tokens, whose gaps are not compared with anything.
+// TestVLLM_Drafts: with drafts a piece has several tokens, whose gaps are not compared with anything.
 func TestVLLM_Drafts(t *testing.T) {
 	further(t)
 	p, turns := plays(t, startVLLM(t, "--enable-prompt-tokens-details", "--speculative-config",

@@ -1,10 +1,8 @@
 package engine_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -42,16 +40,11 @@ conversations:
 // on. A call takes 30 ms, an answer 10.
 func calling(files int, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return
-		}
 		var q struct {
 			Messages []dsl.Message     `json:"messages"`
 			Tools    []json.RawMessage `json:"tools"`
 		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		if json.Unmarshal(body, &q) != nil || len(q.Tools) == 0 || r.URL.Path != "/v1/chat/completions" {
+		if json.Unmarshal(bodyOf(r), &q) != nil || len(q.Tools) == 0 || r.URL.Path != "/v1/chat/completions" {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -122,8 +115,33 @@ func TestAgent(t *testing.T) {
 	}
 }
 
-// TestRewrites plays steps that rewrite a history, and one that waits: phases and the ceiling follow them, and the wait
-// is in no time.
+// TestAgent_SummaryWithoutText checks that a model which calls a tool where a summary was asked for is noted.
+func TestAgent_SummaryWithoutText(t *testing.T) {
+	steps := "      - {id: start, ask: Why?, max_rounds: 1}\n      - {id: shrink, compact: {keep_last: 0, ask: Sum up.}}\n" +
+		"      - {id: on, continue: And now?, max_rounds: 1}\n"
+	replied := strings.NewReplacer("max_rounds: 1}", "reply: [Hm.]}",
+		"Sum up.}}", "Sum up.}, reply: [All is well.]}").Replace(steps)
+	for history, steps := range map[string]string{"live": steps, "recorded": replied} {
+		want := 0
+		if history == "live" {
+			want = 1
+		}
+		plan := load(t, "agent.yaml", agentScenario(history, steps), library(t))
+		synctest.Test(t, func(t *testing.T) {
+			g := rig{front: func(next http.Handler) http.Handler { return calling(9, next) }}
+			g.play(t, plan, sim.Config{})
+			if notes := notesOf(g.fold, "summary_without_text"); len(notes) != want {
+				t.Errorf("%s: noted %q", history, notes)
+			}
+			if n := len(g.fold.Cells[0].Requests); n != 3 {
+				t.Errorf("%s: %d requests", history, n)
+			}
+		})
+	}
+}
+
+// TestRewrites plays steps that rewrite a history, and one that waits: phases and the ceiling follow them, and no
+// measured time includes the wait.
 func TestRewrites(t *testing.T) {
 	plan := load(t, "rewrite.yaml", []byte(`schema: homellm.scenario/v1
 name: rewrite

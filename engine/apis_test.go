@@ -1,7 +1,9 @@
 package engine_test
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"homellm/dsl"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 	"homellm/engine/sim"
@@ -16,7 +19,7 @@ import (
 	"homellm/engine/wire"
 )
 
-// apiAgent is an agent's conversation that reads a file, and what it says afterwards.
+// apiAgent is a conversation of an agent that reads a file and then answers.
 var apiAgent = []byte(`schema: homellm.scenario/v1
 name: apis
 defaults:
@@ -36,14 +39,14 @@ conversations:
       - {id: next, continue: At the end of what is the parser off?}
 `)
 
-// told is what a request says of itself, whatever API it went by.
+// told is what was measured of a request, on any API.
 type told struct {
 	Step, Text, Reasoning string
 	Calls                 []sim.Call
 	Prompt, Output        int
 	Cached, Reusable      int
 	TTFT, TPOT            any
-	Ended                 bool // by the model
+	Ended                 bool // the model ended the reply
 }
 
 func tellOf(r *event.Request) told {
@@ -68,21 +71,26 @@ func tellOf(r *event.Request) told {
 	return out
 }
 
-// TestAPIs plays the same conversation by every API that takes messages, and holds what was measured to the ledger with
-// ==: texts, calls, tokens, the cache, and when the first token came. A server that has the cached tokens of
-// /v1/messages in two parts is measured as right.
+// TestAPIs plays the same conversation on every API that takes messages, and compares the measurements with the ledger
+// by ==: texts, calls, tokens, the cache, and when the first token came. A server that counts cached tokens twice on
+// /v1/messages is measured correctly too.
 func TestAPIs(t *testing.T) {
 	plan := load(t, "apis.yaml", apiAgent, library(t))
+	asked := bytes.Replace(apiAgent, []byte("max_tokens: 96"), []byte("max_tokens: 96, api: messages"), 1)
+	byRequest := load(t, "apis.yaml", asked, library(t))
 	for _, c := range []struct {
-		api    wire.API
+		api    wire.API // of the profile
+		plan   *dsl.Plan
 		config sim.Config
 	}{
-		{wire.Chat, sim.Config{}},
-		{wire.Responses, sim.Config{}},
-		{wire.Messages, sim.Config{}},
-		{wire.Messages, sim.Config{Wire: sim.Wire{WholeInput: true}}},
+		{wire.Chat, plan, sim.Config{}},
+		{wire.Responses, plan, sim.Config{}},
+		{wire.Messages, plan, sim.Config{}},
+		{wire.Messages, plan, sim.Config{Wire: sim.Wire{WholeInput: true}}},
+		{wire.Chat, byRequest, sim.Config{Wire: sim.Wire{WholeInput: true}}},
 	} {
 		t.Run(fmt.Sprint(c.api, c.config.Wire.WholeInput), func(t *testing.T) {
+			plan := c.plan
 			synctest.Test(t, func(t *testing.T) {
 				g := rig{target: func(x *target.Target) { x.Client.API = c.api }}
 				c.config.Wire.ReasoningTokens = 4
@@ -117,7 +125,68 @@ func TestAPIs(t *testing.T) {
 	}
 }
 
-// TestAPIs_Faults holds what becomes of a fault on the APIs whose events say their type.
+// TestAPIs_Mixed checks that prompt tokens are unknown, and not wrong, for a step on an API whose usage the self-test
+// did not see.
+func TestAPIs_Mixed(t *testing.T) {
+	text := bytes.Replace(apiAgent, []byte("parser off?}"), []byte("parser off?, request: {api: messages}}"), 1)
+	plan := load(t, "apis.yaml", text, library(t))
+	synctest.Test(t, func(t *testing.T) {
+		var g rig
+		g.play(t, plan, sim.Config{Wire: sim.Wire{WholeInput: true}})
+		for i, r := range g.requests() {
+			truth := g.ledger(t)[i].PromptTokens
+			if known := r.Step != "next"; r.Err != nil || known != (r.Usage.Prompt != nil) || known && *r.Usage.Prompt != truth {
+				t.Errorf("%s: %v prompt tokens, the truth is %d (%v)", r.Step, r.Usage.Prompt, truth, r.Err)
+			}
+		}
+		notes := g.fold.Cells[0].Notes
+		if !slices.ContainsFunc(notes, func(n event.Note) bool { return n.Code == "prompt_uncounted" }) {
+			t.Errorf("nothing says why: %v", notes)
+		}
+	})
+}
+
+// TestAPIs_ToolChoice checks that a tool_choice which the server ignores is noted with its turn, on every API.
+func TestAPIs_ToolChoice(t *testing.T) {
+	for _, tt := range []struct {
+		choice string
+		deaf   bool // the server ignores the tools of the second repeat
+		want   string
+	}{
+		{"required", false, ""},
+		{"required", true, "the server ignored tool_choice: required in 1 of 2 turns and did not say so, first in " +
+			"fix/next turn 1, repeat 2 (the reply calls no tool)"},
+		{"read_file", true, "tool_choice: read_file in 1 of 2 turns"},
+		{"auto", true, ""},
+	} {
+		for _, api := range []wire.API{wire.Chat, wire.Responses, wire.Messages} {
+			t.Run(fmt.Sprint(tt.choice, tt.deaf, api), func(t *testing.T) {
+				choice := []byte("parser off?, max_rounds: 1, request: {tool_choice: " + tt.choice + "}}")
+				text := bytes.Replace(apiAgent, []byte("parser off?}"), choice, 1)
+				plan := load(t, "apis.yaml", text, library(t))
+				synctest.Test(t, func(t *testing.T) {
+					g := rig{target: func(x *target.Target) { x.Client.API = api }}
+					var config sim.Config
+					if tt.deaf {
+						config.Faults = []sim.Fault{{Kind: "no_tools", Prompt: "At the end of what", Every: 2}}
+					}
+					g.play(t, plan, config)
+					said := ""
+					for _, n := range g.fold.Cells[0].Notes {
+						if n.Code == "tool_choice_ignored" {
+							said = n.Text
+						}
+					}
+					if (said == "") != (tt.want == "") || !strings.Contains(said, tt.want) {
+						t.Errorf("noted: %q, want %q", said, tt.want)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestAPIs_Faults checks the outcome of faults on the APIs whose events state their type.
 func TestAPIs_Faults(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault sim.Fault
@@ -140,7 +209,7 @@ func TestAPIs_Faults(t *testing.T) {
 					library(t))
 				synctest.Test(t, func(t *testing.T) {
 					g := rig{target: func(x *target.Target) { x.Client.API = api }}
-					c.fault.Prompt = "What is" // not the preflight
+					c.fault.Prompt = "What is" // not in the preflight
 					g.play(t, plan, sim.Config{Faults: []sim.Fault{c.fault}})
 					for i, r := range g.requests() {
 						class := ""

@@ -3,7 +3,10 @@ package engine_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"hash/fnv"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"regexp"
 	"slices"
@@ -20,7 +23,7 @@ type broken struct {
 
 	config sim.Config
 	says   func(*memory, []sim.Message, speaker) string // what it answers; nil: as the simulator does
-	front  func(*memory, http.Handler) http.Handler     // what stands before it; nil: nothing
+	front  func(*memory, http.Handler) http.Handler     // wraps the server; nil: nothing does
 }
 
 // speaker is the simulator's own way to answer.
@@ -168,6 +171,18 @@ var brokenServers = []broken{
 				emptyCache(next)
 			}
 		})},
+	{name: "embeds-noise", does: "makes vectors that have nothing to do with the texts",
+		front: func(_ *memory, next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/v1/embeddings" {
+					scramble(r)
+				}
+				next.ServeHTTP(w, r)
+			})
+		}},
+	{name: "searches-slowly", does: "takes three seconds for a vector",
+		config: sim.Config{Faults: []sim.Fault{{Kind: "delay", Delay: sim.Duration(3 * time.Second),
+			Path: "/v1/embeddings"}}}},
 	{name: "cache-flaky", does: "loses its cache before every third request",
 		front: func(m *memory, next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -177,14 +192,15 @@ var brokenServers = []broken{
 				next.ServeHTTP(w, r)
 			})
 		}},
-	{name: "unloads", does: "unloads its model, and with it its cache, when nobody asks for three seconds",
+	{name: "unloads", does: "unloads its model, and with it its cache, after three seconds without a request",
 		config: sim.Config{KeepAlive: 3 * time.Second, LoadTime: 5 * time.Second}},
 	{name: "thinks-anyway", does: "thinks, whatever it is told of that",
 		config: sim.Config{Wire: sim.Wire{ReasoningTokens: 60}},
 		front:  edits(func(body map[string]any) { delete(body, "chat_template_kwargs") })},
 	{name: "ignores-schema", does: "answers in prose where JSON of a schema is asked for",
 		front: edits(func(body map[string]any) { delete(body, "response_format") })},
-	{name: "makes-it-up", does: "answers in JSON of the schema, and makes up what it says", front: edits(withoutDocuments)},
+	{name: "makes-it-up", does: "answers in JSON of the schema, and makes up what it says",
+		front: edits(withoutDocuments)},
 	{name: "calls-nothing-there", does: "calls a tool that there is not", front: callsNothingThere},
 	{name: "slow-after-removal", does: "takes twice as long to the first token after a removal",
 		front: onRemoval(func(_ http.Handler, w http.ResponseWriter, _ bool) { w.(*paced).twice = true })},
@@ -334,13 +350,30 @@ func isChat(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/chat/
 
 // messagesOf reads the messages of a request and leaves its body as it was.
 func messagesOf(r *http.Request) []sim.Message {
-	body, _ := io.ReadAll(r.Body) // what is cut short is no JSON
-	r.Body = io.NopCloser(bytes.NewReader(body))
 	var q struct {
 		Messages []sim.Message `json:"messages"`
 	}
-	if json.Unmarshal(body, &q) != nil {
+	if json.Unmarshal(bodyOf(r), &q) != nil {
 		return nil
 	}
 	return q.Messages
+}
+
+// scramble replaces each text of a request for vectors by six words of fifty, drawn by the text.
+func scramble(r *http.Request) {
+	var body map[string]any
+	_ = json.NewDecoder(r.Body).Decode(&body) // the simulator refuses what is left
+	texts, _ := body["input"].([]any)
+	for i, text := range texts {
+		h := fnv.New64a()
+		_, _ = fmt.Fprint(h, text) // a hash takes every byte
+		draw := rand.New(rand.NewPCG(h.Sum64(), 1))
+		var words []string
+		for range 6 {
+			words = append(words, fmt.Sprintf("noise%d", draw.IntN(50)))
+		}
+		texts[i] = strings.Join(words, " ")
+	}
+	raw, _ := json.Marshal(body) // it was JSON
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(raw)), int64(len(raw))
 }

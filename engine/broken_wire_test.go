@@ -179,15 +179,13 @@ func withoutDocuments(body map[string]any) {
 	}
 }
 
-// callsNothingThere answers requests with tools by calling one that there is not.
+// callsNothingThere answers requests with tools by calling a tool that does not exist.
 func callsNothingThere(_ *memory, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body) // what is cut short is no JSON
-		r.Body = io.NopCloser(bytes.NewReader(body))
 		var q struct {
 			Tools []json.RawMessage `json:"tools"`
 		}
-		if !isChat(r) || json.Unmarshal(body, &q) != nil || len(q.Tools) == 0 {
+		if !isChat(r) || json.Unmarshal(bodyOf(r), &q) != nil || len(q.Tools) == 0 {
 			next.ServeHTTP(w, r)
 			return
 		}

@@ -57,7 +57,7 @@ func (g *group) next() int { return stats.NextLook(g.looked()) }
 // looked is the number of repeats at the latest look.
 func (g *group) looked() int { return g.looks[len(g.looks)-1] }
 
-// most is how uncertain the group is: the repeats that its least certain gate needs.
+// most returns how uncertain the group is: the repeats that its least certain gate needs.
 func (g *group) most() int {
 	n := 0
 	for _, d := range g.doubts {
@@ -70,9 +70,10 @@ func (g *group) most() int {
 func (r *run) groups(playable []int) []*group {
 	var out []*group
 	by := map[string]*group{}
+	compared := r.plan.Paired()
 	for _, i := range playable {
 		c := r.plan.Cells[i]
-		key := c.ID
+		key := compared[c.ID]
 		if r.budget.Judge != nil {
 			key = apartFromServer(c)
 		}
@@ -101,9 +102,9 @@ func apartFromServer(c *dsl.Cell) string {
 // spend plays on after the planned repeats, as long as the budget lasts.
 //
 // Groups whose gates are certain are finished. Of the others it plays the one with the fewest looks, and of those the
-// least certain one, so that a gate that cannot become certain does not use up the others' time. If the scenario
-// wants its cells in turn, no group is more than a round ahead; otherwise a group is played until its next look, so
-// that its server is started rarely.
+// least certain one, so that a gate that cannot become certain does not use up the others' time. If the scenario plays
+// its cells in turn, no group is more than a round ahead; otherwise a group is played until its next look, so that its
+// server is started rarely.
 func (r *run) spend(ctx context.Context, groups []*group) error {
 	inTurn := len(groups) > 0 && r.plan.Cells[groups[0].cells[0]].Scenario.Run.Order != dsl.Sequential
 	var current *group
@@ -196,9 +197,12 @@ func (r *run) assess(g *group) error {
 			g.doubts = r.budget.Judge(f, ids, g.looks)
 			return
 		}
+		var cells []*dsl.Cell
 		for _, i := range g.cells {
 			g.doubts = append(g.doubts, r.sessions[i].judge.Doubts(f, g.looks)...)
+			cells = append(cells, r.plan.Cells[i])
 		}
+		g.doubts = append(g.doubts, judge.OverallDoubts(r.plan, f, cells, g.looks)...)
 	})
 	if len(g.doubts) == 0 {
 		return r.finishGroup(g, stoppedCertain)

@@ -19,8 +19,8 @@ import (
 	"homellm/engine/target"
 )
 
-// budgetPlan plays one turn a repeat in each cell and holds its median against a limit between the
-// time of an undisturbed turn and that of one that the simulator keeps waiting for a second.
+// budgetPlan plays one turn a repeat in each cell and compares its median with a limit between the time of an
+// undisturbed turn and that of one that the simulator keeps waiting for a second.
 func budgetPlan(t *testing.T, run, more string) *dsl.Plan {
 	t.Helper()
 	return load(t, "budget.yaml", fmt.Appendf(nil, `schema: homellm.scenario/v1
@@ -119,8 +119,8 @@ func TestBudget(t *testing.T) {
 	}
 }
 
-// TestBudget_Time holds that a gate that never becomes certain is played for as long as a repeat
-// surely fits, and not longer.
+// TestBudget_Time checks that a gate that never becomes certain is played for as long as a repeat surely fits, and not
+// longer.
 func TestBudget_Time(t *testing.T) {
 	plan := budgetPlan(t, "repeats: 6, cooldown: 3s", "")
 	slow := []int{}
@@ -158,8 +158,8 @@ func TestBudget_Time(t *testing.T) {
 	})
 }
 
-// TestBudget_LeastCertain holds that the time goes to the cells that are not certain, whatever the
-// order, and is shared between them.
+// TestBudget_LeastCertain checks that the time goes to the cells that are not certain, whatever the order, and is
+// shared between them.
 func TestBudget_LeastCertain(t *testing.T) {
 	for order, want := range map[string]string{
 		"sequential":  "0 0 0 0 0 0 1 1 1 1 1 1 2 2 2 2 2 2 2 2 2 1 1 1 2 2 2 2 1 1 1 1",
@@ -207,8 +207,8 @@ func twoServers(t *testing.T) *dsl.Plan {
 	return plan
 }
 
-// TestBudget_Pairs holds that cells that are compared are judged together and played equally often, in
-// the order A B B A.
+// TestBudget_Pairs checks that cells that are compared are judged together and played equally often, in the order A B B
+// A.
 func TestBudget_Pairs(t *testing.T) {
 	plan := twoServers(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -241,7 +241,42 @@ func TestBudget_Pairs(t *testing.T) {
 	})
 }
 
-// TestBudget_Resume holds that the time a resumed run has used before counts.
+// TestBudget_Overall checks that an assertion over all cells with a confidence earns its cells more repeats, in turn,
+// until the interval of the difference decides, and that other cells get none. The sides are equal but for a first
+// request of one of them that waits: of 19 pairs one is 1,000 ms apart and 18 are 100 ms on the other side of the
+// bound.
+func TestBudget_Overall(t *testing.T) {
+	plan := budgetPlan(t, "repeats: 6", `matrix: {part: [a, b, c]}
+overall:
+  - name: alike
+    that: 'cell({part: "a"}).steps.one.ttft_ms.p50 < cell({part: "b"}).steps.one.ttft_ms.p50 + 100'
+    confidence: 95%`)
+	synctest.Test(t, func(t *testing.T) {
+		g := rig{target: noSide}
+		withBudget(&g, engine.Budget{Time: time.Hour})
+		g.play(t, plan, waits(3))
+		var got strings.Builder
+		for _, e := range g.events {
+			if r, ok := e.Body.(event.Request); ok && r.Repeat > 6 && r.Repeat < 9 {
+				fmt.Fprint(&got, slices.IndexFunc(plan.Cells, func(c *dsl.Cell) bool { return c.ID == e.Cell }), " ")
+			}
+		}
+		if want := "0 1 1 0 "; got.String() != want {
+			t.Errorf("played on %s, want %s", got.String(), want)
+		}
+		for i, n := range []int{19, 19, 6} {
+			if end := g.ends()[i]; end.Repeats != n || end.Stopped != "certain" {
+				t.Errorf("cell %d ended with %+v, want %d repeats", i, end, n)
+			}
+		}
+		v := g.fold.Overall
+		if len(v) != 1 || v[0].Verdict != event.Pass || v[0].Interval == nil || v[0].Interval.Repeats != 19 {
+			t.Errorf("judged as %+v", v)
+		}
+	})
+}
+
+// TestBudget_Resume checks that the time counts that a resumed run used before.
 func TestBudget_Resume(t *testing.T) {
 	plan := budgetPlan(t, "repeats: 6", "")
 	synctest.Test(t, func(t *testing.T) {
@@ -254,8 +289,8 @@ func TestBudget_Resume(t *testing.T) {
 	})
 }
 
-// TestBudget_Interrupted holds that what has played its planned repeats is judged when the run ends,
-// and that a resume leaves it alone.
+// TestBudget_Interrupted checks that cells which have played their planned repeats are judged when the run ends, and
+// that a resume does not play them further.
 func TestBudget_Interrupted(t *testing.T) {
 	plan := budgetPlan(t, "repeats: 6", "")
 	synctest.Test(t, func(t *testing.T) {
@@ -289,7 +324,7 @@ func TestBudget_Interrupted(t *testing.T) {
 	})
 }
 
-// TestBudget_FailedCell holds that a cell whose partner failed is judged with what it has.
+// TestBudget_FailedCell checks that a cell whose partner failed is judged with what it has.
 func TestBudget_FailedCell(t *testing.T) {
 	plan := twoServers(t)
 	synctest.Test(t, func(t *testing.T) {

@@ -81,8 +81,8 @@ func show(n *int) string {
 	return fmt.Sprint(*n)
 }
 
-// A prefill asks for one token. If that token has no text, as the first one of reasoning has not,
-// the prefill has served its purpose, and the conversation continues.
+// A prefill asks for one token. If that token has no text, like the first token of reasoning, the prefill has served
+// its purpose, and the conversation continues.
 func TestPrefill_TokenWithoutText(t *testing.T) {
 	steps := `{id: load, inject: {docs: [manual], prefill: true}, request: {stop: ["T", "A", "I", "Y"]}}, ` +
 		`{id: ask_it, query: How tight are the bolts?}`

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,21 +11,15 @@ import (
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 	"homellm/engine/sim"
-	"homellm/scenarios"
 )
 
 // TestCacheByTime plays scenarios on a server that reports no cached tokens, and compares what its times say with what
 // it found in its cache: the truth lies within the limits of every turn, and they are narrow where prompts are long.
 func TestCacheByTime(t *testing.T) {
 	turns := 0
-	for _, file := range []string{"rag-long.yaml", "rag-small.yaml", "rag-head.yaml", "deep-technical.yaml",
-		"ultra-long.yaml",
-		"needle.yaml", "multilingual.yaml"} {
-		data, err := scenarios.FS.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		plan := load(t, file, data, library(t))
+	for _, name := range []string{"rag-long", "rag-small", "rag-head", "deep-technical", "ultra-long", "needle",
+		"multilingual"} {
+		plan := load(t, name+".yaml", shippedFile(t, name), library(t))
 		synctest.Test(t, func(t *testing.T) {
 			var g rig
 			g.play(t, plan, sim.Config{NoCachedUsage: true, Faults: []sim.Fault{{Kind: "no_metrics"}}})
@@ -38,12 +33,12 @@ func TestCacheByTime(t *testing.T) {
 				v := rate.Each(cell, q)
 				switch {
 				case v.Range == nil || v.Source != "ttft_fit":
-					t.Errorf("%s %s: %+v, and %d of %d were cached", file, q.Step, v, e.CachedTokens, e.PromptTokens)
+					t.Errorf("%s %s: %+v, and %d of %d were cached", name, q.Step, v, e.CachedTokens, e.PromptTokens)
 				case truth < v.Range.Low || truth > v.Range.High:
-					t.Errorf("%s %s: %+v, and %d of %d were cached, which is %.3f", file, q.Step, *v.Range, e.CachedTokens,
+					t.Errorf("%s %s: %+v, and %d of %d were cached, which is %.3f", name, q.Step, *v.Range, e.CachedTokens,
 						e.PromptTokens, truth)
 				case e.PromptTokens > 1500 && e.PromptTokens < 4000 && v.Range.High-v.Range.Low > 0.25:
-					t.Errorf("%s %s: %+v is wide for %d tokens", file, q.Step, *v.Range, e.PromptTokens)
+					t.Errorf("%s %s: %+v is wide for %d tokens", name, q.Step, *v.Range, e.PromptTokens)
 				}
 			}
 		})
@@ -60,11 +55,7 @@ func TestCacheByTime_Judges(t *testing.T) {
 		event.Pass: {NoCachedUsage: true, Faults: []sim.Fault{{Kind: "no_metrics"}}},
 		event.Fail: {NoCachedUsage: true, Faults: []sim.Fault{{Kind: "no_metrics"}}, NoPrefixCache: true},
 	} {
-		data, err := scenarios.FS.ReadFile("rag-long.yaml")
-		if err != nil {
-			t.Fatal(err)
-		}
-		plan := load(t, "rag-long.yaml", data, library(t))
+		plan := load(t, "rag-long.yaml", shippedFile(t, "rag-long"), library(t))
 		synctest.Test(t, func(t *testing.T) {
 			var g rig
 			g.play(t, plan, config)
@@ -94,12 +85,9 @@ func TestCacheByTime_Judges(t *testing.T) {
 // TestCacheByTime_Changes plays on servers whose speed is not what it was when the cold prompts were sent, or follows
 // no curve: the truth still lies within the limits of nineteen of twenty turns, which are wider for it.
 func TestCacheByTime_Changes(t *testing.T) {
-	data, err := scenarios.FS.ReadFile("rag-small.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	plan := load(t, "rag-small.yaml", data, library(t))
-	const cold = 40 // requests: self-tests, cold prompts and some turns
+	plan := load(t, "rag-small.yaml", shippedFile(t, "rag-small"), library(t))
+	var tokens sync.Map // of the prompts, which are the same in all runs
+	const cold = 40     // requests: self-tests, cold prompts and some turns
 	for name, config := range map[string]sim.Config{
 		"noise": {Jitter: 0.05},
 		"throttled in a repeat": {Jitter: 0.01, Scale: func(_ time.Duration, n int) float64 {
@@ -115,6 +103,9 @@ func TestCacheByTime_Changes(t *testing.T) {
 		"others at times": {Jitter: 0.02, Scale: func(_ time.Duration, n int) float64 {
 			return 1 + 1.5*float64(n*n%7/5)
 		}},
+		"a stall now and then": {Jitter: 0.01, Scale: func(_ time.Duration, n int) float64 {
+			return 1 + 0.8*float64(1-min(n%23, 1))
+		}},
 		"steps of 512": {Jitter: 0.01, MaxBatchedTokens: 512},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -122,7 +113,7 @@ func TestCacheByTime_Changes(t *testing.T) {
 			for seed := range uint64(3) {
 				config.Seed, config.NoCachedUsage, config.Faults = seed+1, true, []sim.Fault{{Kind: "no_metrics"}}
 				synctest.Test(t, func(t *testing.T) {
-					var g rig
+					g := rig{tokens: &tokens}
 					g.play(t, plan, config)
 					ledger := g.ledger(t)
 					rate, _ := metrics.Lookup("cache.hit_rate")

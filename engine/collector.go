@@ -43,28 +43,40 @@ func collect(epoch time.Time, journal Journal, stop context.CancelCauseFunc) *co
 	return c
 }
 
-// emit stores an event: in the journal first, then in the fold. An event that cannot be stored stops the run, because
-// an observation that is not on disk is lost.
+// emit stores an event that happens now: in the journal first, then in the fold. An event that cannot be stored stops
+// the run, because an observation that is not on disk is lost.
 func (c *collector) emit(cell string, body event.Body) {
 	at := time.Since(c.epoch)
 	c.queue <- func() {
-		if c.err != nil {
-			return
-		}
-		at = max(at, c.last) // two goroutines may deliver their events in the other order
-		c.last = at
-		c.journal.Seq++
-		e, err := event.Event{Seq: c.journal.Seq, At: at, Cell: cell, Body: body}.Masked()
-		if err == nil {
-			err = c.journal.Keep(e)
-		}
-		if err != nil {
-			c.err = fmt.Errorf("keeping event %d: %w", e.Seq, err)
-			c.stop(c.err)
-			return
-		}
-		c.journal.Fold.Add(e)
+		c.last = max(at, c.last) // two goroutines may deliver their events in the other order
+		c.store(event.Event{At: c.last, Cell: cell, Body: body})
 	}
+}
+
+// keep stores an event that happened elsewhere, at its own instant.
+func (c *collector) keep(e event.Event) {
+	c.queue <- func() {
+		c.last = max(e.At, c.last)
+		c.store(e)
+	}
+}
+
+func (c *collector) store(e event.Event) {
+	if c.err != nil {
+		return
+	}
+	c.journal.Seq++
+	e.Seq = c.journal.Seq
+	e, err := e.Masked()
+	if err == nil {
+		err = c.journal.Keep(e)
+	}
+	if err != nil {
+		c.err = fmt.Errorf("keeping event %d: %w", c.journal.Seq, err)
+		c.stop(c.err)
+		return
+	}
+	c.journal.Fold.Add(e)
 }
 
 // read calls f with the fold after every event emitted so far has been folded.

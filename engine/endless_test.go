@@ -69,12 +69,7 @@ conversations:
       - {id: one, ask: Who goes there?, reply: Nobody}
 `), library(t))
 				began := time.Now()
-				simulator, err := sim.New(sim.Config{})
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer simulator.Close()
-				_ = g.try(t, plan, simulator) // how it ends is not the question
+				_ = g.try(t, plan, simulator(t, sim.Config{})) // how it ends is not the question
 				// The test and the turn have the timeout of the turn.
 				if took := time.Since(began); took > 21*time.Second {
 					t.Errorf("the run took %v, and a test may take no longer than a turn, 10 s", took)
@@ -92,11 +87,7 @@ func TestEndlessMetrics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		plan := load(t, "small.yaml", scenarioWith("{warmup: 0, repeats: 2, isolation: {cache: salt}}", "turn.ok"),
 			library(t))
-		simulator, err := sim.New(sim.Config{ServedNames: []string{"qwen2.5-3b"}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer simulator.Close()
+		server := simulator(t, sim.Config{})
 		g := &rig{front: func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.URL.Path != "/metrics" {
@@ -112,7 +103,7 @@ func TestEndlessMetrics(t *testing.T) {
 			})
 		}}
 		began := time.Now()
-		if err := g.try(t, plan, simulator); err != nil {
+		if err := g.try(t, plan, server); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(began); took > 15*time.Second {

@@ -12,6 +12,7 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine/event"
+	"homellm/engine/judge"
 	"homellm/engine/metrics"
 	"homellm/engine/observe"
 	"homellm/engine/prompt"
@@ -28,11 +29,13 @@ type Options struct {
 	Progress  func(Progress) // called for every turn; must not block
 	FailFast  bool           // stop at the first failed gate
 	Budget    Budget         // lets the run play more than planned
+	Search    Search         // decides what is played, in a run that finds the best of its cells
 	Calibrate Calibrator     // measures the client before the run; nil: it is not measured
-	// finds the run before this one once all is played, by cell; nil: nothing is looked for
+	Elsewhere Elsewhere      // plays the cells on other machines; nil: they are played here
+	// finds the previous run of each cell when all cells are played; nil: it is not looked for
 	Since func(*metrics.Run) map[string]event.SinceLast
 	// receives the raw reply of the worst measured turn: a failed one, else the slowest; nil: it is discarded
-	KeepRaw func(name string, raw ...[]byte) error // in pieces
+	KeepRaw func(name string, raw ...[]byte) error // the reply comes in pieces
 }
 
 // Interrupted is the cause of a context that a signal cancelled.
@@ -57,22 +60,26 @@ func Run(ctx context.Context, plan *dsl.Plan, opt Options) error {
 		head.Version = event.Version
 		head.Scenario = describe(plan)
 		head.Digest = plan.Digest
+		head.Search = opt.Search.Of
 		r.out.emit("", head)
 	}
 	calibrate(ctx, opt.Calibrate, r.out)
 	r.machine = startMachine(ctx, opt.Machine, r.out.emit)
 	err := r.play(ctx, finished)
 	r.machine.stop()
+	if ctx.Err() == nil {
+		r.judgeOverall()
+	}
 	if opt.Since != nil && ctx.Err() == nil {
 		r.lookBack(opt.Since)
 	}
 
 	end := event.RunDone{}
 	var signal Interrupted
-	var abort errAbort
+	var abort Aborted
 	switch {
 	case errors.As(err, &abort):
-		end.Aborted = abort.why
+		end.Aborted = abort.Why
 	case errors.As(context.Cause(ctx), &signal):
 		end.Interrupted = signal.Signal
 	case ctx.Err() != nil:
@@ -86,7 +93,16 @@ func Run(ctx context.Context, plan *dsl.Plan, opt Options) error {
 	return err
 }
 
-// lookBack keeps what moved since the run before this one.
+// judgeOverall judges what is asserted over all cells.
+func (r *run) judgeOverall() {
+	var found []event.Body
+	r.out.read(func(f *metrics.Run) { found = judge.Overall(r.plan, f) })
+	for _, b := range found {
+		r.out.emit("", b)
+	}
+}
+
+// lookBack records what moved since the previous run.
 func (r *run) lookBack(since func(*metrics.Run) map[string]event.SinceLast) {
 	var found map[string]event.SinceLast
 	r.out.read(func(f *metrics.Run) { found = since(f) })
@@ -100,8 +116,8 @@ func (r *run) lookBack(since func(*metrics.Run) map[string]event.SinceLast) {
 func newRun(plan *dsl.Plan, opt Options, stop context.CancelCauseFunc) *run {
 	epoch := time.Now().Add(-opt.Journal.Elapsed)
 	r := &run{
-		plan: plan, budget: opt.Budget, failFast: opt.FailFast, changed: opt.Journal.Changed,
-		sessions: map[int]*session{}, failed: map[int]bool{}, took: map[int]spans{},
+		plan: plan, budget: opt.Budget, search: opt.Search, failFast: opt.FailFast, changed: opt.Journal.Changed,
+		sessions: map[int]*session{}, elsewhere: opt.Elsewhere, failed: map[int]bool{}, took: map[int]spans{},
 		instruments: instruments{
 			id: opt.Header.ID, epoch: epoch, open: opt.Open, models: opt.Models,
 			out: collect(epoch, opt.Journal, stop), progress: newProgress(plan, opt.Progress),
@@ -123,10 +139,13 @@ func describe(p *dsl.Plan) event.Scenario {
 	out := event.Scenario{
 		Name: s.Name, File: p.File, SHA256: p.SHA256, Description: s.Description,
 		Repeats: s.Run.Repeats, Warmup: s.Run.Warmup, Isolation: string(s.Run.Cache), Scope: string(s.Run.Scope),
-		ErrorBudget: s.Run.ErrorBudget,
+		ErrorBudget: s.Run.ErrorBudget, Duration: s.Run.Duration,
 	}
-	for _, c := range s.Conversations {
-		ec := event.Conversation{ID: c.ID, Title: c.Title, Tags: c.Tags}
+	for i, c := range s.Conversations {
+		if s.Again(i) {
+			continue
+		}
+		ec := event.Conversation{ID: c.ID, Title: c.Title, Tags: c.Tags, Items: c.Items}
 		if g := c.Given; g != nil {
 			ec.Given = &event.Given{From: g.From(), Messages: len(g.Messages), Tokens: g.Tokens()}
 		}

@@ -21,8 +21,8 @@ func framed(t *testing.T, g *rig, config sim.Config) {
 	g.play(t, load(t, "small.yaml", []byte(data), library(t)), config)
 }
 
-// TestFramings holds the decode speed of replies that are framed in every way to that of the same replies sent token
-// by token: it is the same within 3 %, or an interval that holds it, or unknown.
+// TestFramings compares the decode speed of replies in every framing with that of the same replies sent token by token:
+// it is the same within 3 %, or an interval that contains it, or unknown.
 func TestFramings(t *testing.T) {
 	value := func(name string, r *event.Request) metrics.Value {
 		d, _ := metrics.Lookup(name)
@@ -87,8 +87,8 @@ func TestFramings(t *testing.T) {
 	}
 }
 
-// TestBuffered plays on a server that holds each reply back until it is whole: nothing of when its tokens were made is
-// known, what was seen is said of the turn and the run, and the server is no longer said to stream.
+// TestBuffered plays on a server that holds each reply back until it is whole: the times of its tokens are unknown, the
+// turn and the run say why, and the server no longer counts as streaming.
 func TestBuffered(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault sim.Fault
@@ -151,7 +151,7 @@ func TestBuffered(t *testing.T) {
 }
 
 // TestCountedText counts the text behind a first piece of several tokens, where nothing else tells how many those were:
-// with the server's tokeniser decode speed is a number, and else an interval that holds the truth.
+// with the server's tokeniser decode speed is a number, and otherwise an interval that contains the truth.
 func TestCountedText(t *testing.T) {
 	data := strings.ReplaceAll(string(scenarioWith("{warmup: 0, repeats: 1, isolation: {cache: none}}", "turn.ok")),
 		"max_tokens: 8", "max_tokens: 96, ignore_eos: true")

@@ -14,8 +14,8 @@ import (
 	"homellm/engine/sim"
 )
 
-// TestGiven plays conversations that begin with a recorded chat with tools, and with lines of a trace: what is sent,
-// what the simulator's cache served, the ceiling and the journal agree.
+// TestGiven plays conversations that begin with a recorded chat with tools, and with lines of a trace: the requests,
+// the tokens that the simulator's cache served, the ceiling and the journal agree.
 func TestGiven(t *testing.T) {
 	chats := fstest.MapFS{
 		"chats/session.json": {Data: []byte(`[{"role": "system", "content": "` +

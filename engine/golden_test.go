@@ -2,18 +2,19 @@ package engine_test
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"flag"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,13 +27,10 @@ import (
 	"homellm/engine/client"
 	"homellm/engine/compare"
 	"homellm/engine/event"
-	"homellm/engine/judge"
 	"homellm/engine/metrics"
-	"homellm/engine/prompt"
 	"homellm/engine/report"
 	"homellm/engine/sim"
 	"homellm/engine/target"
-	"homellm/scenarios"
 )
 
 var update = flag.Bool("update", false, "record testdata/golden anew; testdata/reworded.txt is then empty")
@@ -50,30 +48,30 @@ const goldenRepeats = 3
 // variants are runs that the shipped scenarios alone do not show: failures, unknown figures,
 // estimates, and a run that continues until it is certain.
 var variants = map[string]played{
-	"without-cache":   {scenario: "rag-long.yaml", config: sim.Config{NoPrefixCache: true}},
-	"without-report":  {scenario: "rag-head.yaml", config: sim.Config{NoCachedUsage: true}},
-	"without-metrics": {scenario: "quickstart.yaml", config: sim.Config{Faults: []sim.Fault{{Kind: "no_metrics"}}}},
-	"without-usage":   {scenario: "rag-head.yaml", config: sim.Config{Faults: []sim.Fault{{Kind: "no_usage"}}}},
-	"refused": {scenario: "simple-qa.yaml",
+	"without-cache":   {scenario: "rag-long", config: sim.Config{NoPrefixCache: true}},
+	"without-report":  {scenario: "rag-head", config: sim.Config{NoCachedUsage: true}},
+	"without-metrics": {scenario: "quickstart", config: sim.Config{Faults: []sim.Fault{{Kind: "no_metrics"}}}},
+	"without-usage":   {scenario: "rag-head", config: sim.Config{Faults: []sim.Fault{{Kind: "no_usage"}}}},
+	"refused": {scenario: "simple-qa",
 		config: sim.Config{Faults: []sim.Fault{{Kind: "status", Status: 503, Share: 0.3}}}},
-	"cut-off": {scenario: "quickstart.yaml",
+	"cut-off": {scenario: "quickstart",
 		config: sim.Config{Faults: []sim.Fault{{Kind: "reset", Token: 3, Every: 5}}}},
-	"coalesced": {scenario: "quickstart.yaml",
+	"coalesced": {scenario: "quickstart",
 		config: sim.Config{Faults: []sim.Fault{{Kind: "coalesce", Count: 4}}}},
-	"guest": {scenario: "quickstart.yaml",
+	"guest": {scenario: "quickstart",
 		config: sim.Config{Faults: []sim.Fault{{Kind: "guest", Requests: []int{9}}}}},
-	"truncated": {scenario: "rag-long.yaml", repeats: 1,
+	"truncated": {scenario: "rag-long", repeats: 1,
 		config: sim.Config{Faults: []sim.Fault{{Kind: "truncate", Count: 2000}}}},
-	"without-tokenizer": {scenario: "rag-head.yaml", change: func(g *rig) {
+	"without-tokenizer": {scenario: "rag-head", change: func(g *rig) {
 		g.target = func(t *target.Target) { t.Tokenize = nil }
 	}},
-	"without-reset": {scenario: "rag-head.yaml", change: func(g *rig) {
+	"without-reset": {scenario: "rag-head", change: func(g *rig) {
 		g.target = func(t *target.Target) { t.Reset = nil }
 	}},
-	"budget": {scenario: "quickstart.yaml", config: sim.Config{Jitter: 0.05}, change: func(g *rig) {
+	"budget": {scenario: "quickstart", config: sim.Config{Jitter: 0.05}, change: func(g *rig) {
 		g.options = func(o *engine.Options) { o.Budget = engine.Budget{Time: 3 * time.Minute} }
 	}},
-	"fail-fast": {scenario: "rag-long.yaml", config: sim.Config{NoPrefixCache: true}, change: func(g *rig) {
+	"fail-fast": {scenario: "rag-long", config: sim.Config{NoPrefixCache: true}, change: func(g *rig) {
 		g.options = func(o *engine.Options) { o.FailFast = true }
 	}},
 }
@@ -81,29 +79,17 @@ var variants = map[string]played{
 // play returns the run and everything that is kept of it, by file.
 func (p played) play(t *testing.T) (run *metrics.Run, files []txtar.File) {
 	t.Helper()
-	data, err := fs.ReadFile(scenarios.FS, p.scenario)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lib := library(t)
-	opt := prompt.PlanOptions(lib)
-	opt.DefaultServer, opt.Repeats = "sim", goldenRepeats
-	if p.repeats > 0 {
-		opt.Repeats = p.repeats
-	}
-	plan, ds := dsl.Load(dsl.File{Name: p.scenario, Data: data, Dir: scenarios.FS}, lib, judge.Vocabulary(), opt)
-	if ds.Errors() {
-		t.Fatal(ds)
-	}
+	repeats := cmp.Or(p.repeats, goldenRepeats)
+	plan := loadShipped(t, p.scenario, repeats).plan
 	files = append(files, txtar.File{Name: "plan.txt", Data: planned(plan)})
 
-	dir := t.TempDir()
+	dir := inMemory(t)
 	journal, err := event.Create(filepath.Join(dir, "journal.jsonl"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		g := rig{draw: rand.New(rand.NewPCG(1, 2)).Uint64N}
+		g := rig{draw: rand.New(rand.NewPCG(1, 2)).Uint64N, tokens: &sync.Map{}}
 		if p.change != nil {
 			p.change(&g)
 		}
@@ -111,7 +97,7 @@ func (p played) play(t *testing.T) (run *metrics.Run, files []txtar.File) {
 		g.options = func(o *engine.Options) {
 			o.Header.Homellm = "v0.0.0"
 			o.Header.Host = map[string]any{"os": "linux", "arch": "amd64", "cpu": "a processor", "memory_bytes": int64(64 << 30)}
-			o.Header.Options = []string{fmt.Sprintf("--repeats=%d", opt.Repeats)}
+			o.Header.Options = []string{fmt.Sprintf("--repeats=%d", repeats)}
 			o.Calibrate = calibrated
 			keep := o.Journal.Keep
 			o.Journal.Keep = func(e event.Event) error {
@@ -186,17 +172,12 @@ func shown(t *testing.T, name string, write func(io.Writer) error) txtar.File {
 	return txtar.File{Name: name + ".txt", Data: b.Bytes()}
 }
 
-// TestGolden holds the journals, the reports and the exit codes of the shipped scenarios, and of
-// variants of them, to what homellm wrote before. A text that was reworded on purpose has its line
-// in testdata/reworded.txt.
+// TestGolden compares the journals, the reports and the exit codes of the shipped scenarios, and of variants of them,
+// with what homellm wrote before. A text that was reworded on purpose has its line in testdata/reworded.txt.
 func TestGolden(t *testing.T) {
 	runs := map[string]played{}
-	names, err := fs.Glob(scenarios.FS, "*.yaml")
-	if err != nil || len(names) == 0 {
-		t.Fatalf("%d shipped scenarios: %v", len(names), err)
-	}
-	for _, name := range names {
-		runs[strings.TrimSuffix(name, ".yaml")] = played{scenario: name}
+	for _, name := range shippedNames(t) {
+		runs[name] = played{scenario: name}
 	}
 	maps.Copy(runs, variants)
 	words := reworded(t)
@@ -207,9 +188,9 @@ func TestGolden(t *testing.T) {
 		})
 	}
 	t.Run("comparison", func(t *testing.T) {
-		before, _ := played{scenario: "rag-long.yaml", repeats: 12, config: sim.Config{Jitter: 0.01}}.play(t)
+		before, _ := played{scenario: "rag-long", repeats: 12, config: sim.Config{Jitter: 0.01}}.play(t)
 		slower := func(time.Duration, int) float64 { return 1.2 }
-		after, _ := played{scenario: "rag-long.yaml", repeats: 12, config: sim.Config{Jitter: 0.01, Seed: 1,
+		after, _ := played{scenario: "rag-long", repeats: 12, config: sim.Config{Jitter: 0.01, Seed: 1,
 			Scale: slower}}.play(t)
 		golden(t, "comparison", compared(t, before, after), words)
 	})
@@ -271,7 +252,7 @@ func reworded(t *testing.T) (out []*rewording) {
 	return out
 }
 
-// golden holds files to their golden, byte for byte.
+// golden compares files with their golden, byte for byte.
 func golden(t *testing.T, name string, files []txtar.File, words []*rewording) {
 	t.Helper()
 	path := filepath.Join("testdata", "golden", name+".txtar.gz")

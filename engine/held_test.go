@@ -2,7 +2,6 @@ package engine_test
 
 import (
 	"bytes"
-	"io"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -31,23 +30,14 @@ conversations:
 `), library(t))
 	journal := filepath.Join(t.TempDir(), "journal.jsonl")
 	synctest.Test(t, func(t *testing.T) {
-		server, err := sim.New(sim.Config{ServedNames: []string{"qwen2.5-3b"}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(server.Close)
+		server := simulator(t, sim.Config{})
 		late := false
 		live := attempt{plan: plan, journal: journal, side: true, server: http.HandlerFunc(
 			func(w http.ResponseWriter, r *http.Request) {
-				body, err := io.ReadAll(r.Body)
-				if err != nil {
-					t.Error(err)
-				}
-				if strings.HasSuffix(r.URL.Path, "/chat/completions") && bytes.Contains(body, []byte("today?")) && !late {
+				if isChat(r) && bytes.Contains(bodyOf(r), []byte("today?")) && !late {
 					late = true
 					time.Sleep(1500 * time.Millisecond)
 				}
-				r.Body = io.NopCloser(bytes.NewReader(body))
 				server.ServeHTTP(w, r)
 			})}.play(t)
 		cell := live.Cells[0]

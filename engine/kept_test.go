@@ -2,10 +2,8 @@ package engine_test
 
 import (
 	"bytes"
-	"io"
 	"net/http"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -20,26 +18,17 @@ import (
 func TestRun_KeepsEveryRequestBeforeTheNext(t *testing.T) {
 	plan := load(t, "small.yaml", []byte(smallPlan), library(t))
 	synctest.Test(t, func(t *testing.T) {
-		server, err := sim.New(sim.Config{ServedNames: []string{"qwen2.5-3b"}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer server.Close()
+		server := simulator(t, sim.Config{})
 		var kept atomic.Int64
 		sent := 0
 		attempt{
 			plan: plan, journal: filepath.Join(t.TempDir(), "journal.jsonl"),
 			server: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if body, err := io.ReadAll(r.Body); err != nil {
-					t.Error(err)
-				} else {
-					r.Body = io.NopCloser(bytes.NewReader(body))
-					if strings.HasSuffix(r.URL.Path, "/completions") && bytes.Contains(body, []byte("from the documents")) {
-						if now := kept.Load(); now != int64(sent) {
-							t.Errorf("request %d is sent and %d are kept", sent+1, now)
-						}
-						sent++
+				if isChat(r) && bytes.Contains(bodyOf(r), []byte("from the documents")) {
+					if now := kept.Load(); now != int64(sent) {
+						t.Errorf("request %d is sent and %d are kept", sent+1, now)
 					}
+					sent++
 				}
 				server.ServeHTTP(w, r)
 			}),

@@ -58,13 +58,8 @@ conversations:
 			}))
 			defer shut()
 			plan := load(t, "long.yaml", []byte(b.String()), library(t))
-			simulator, err := sim.New(sim.Config{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer simulator.Close()
 			g := &rig{target: func(to *target.Target) { to.Client.Dial, to.Side, to.Tokenize = dial, nil, nil }}
-			_ = g.try(t, plan, simulator) // what it says of the server is not the question
+			_ = g.try(t, plan, simulator(t, sim.Config{})) // what it says of the server is not the question
 		})
 		best = min(best, processorTime(t)-before)
 	}

@@ -138,7 +138,7 @@ func TestMachine_Shared(t *testing.T) {
 	}{
 		"somebody else":                {"1, 700", func() []int { return []int{me} }, "(700 MiB)\n"},
 		"the server alone":             {"1, 700", func() []int { return []int{1} }, ""},
-		"nobody knows the server":      {"1, 700", func() []int { return nil }, ""},
+		"the server is unknown":        {"1, 700", func() []int { return nil }, ""},
 		"a server that is not watched": {"1, 700", nil, ""},
 		"memory that is not told":      {"1, [N/A]", func() []int { return []int{me} }, "\n"},
 		"a process of another world":   {"999999999, 700", func() []int { return []int{me} }, ""},

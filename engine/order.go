@@ -7,6 +7,17 @@ type pass struct {
 	cell   int // index in the plan
 	repeat int // from 1
 	warmup bool
+
+	windows *windows // of a cell that is played for a time, each of which is a repeat; nil: the pass is one repeat
+	play    int      // number of the play of a conversation in its window by its user, from 1; 0: there are no windows
+}
+
+// measured is the number of measured passes of a cell: one for each repeat, or one for all windows.
+func measured(run dsl.Run) int {
+	if run.Duration > 0 {
+		return 1
+	}
+	return run.Repeats
 }
 
 // schedule returns the order in which the passes of a plan are played. Warm-ups of a cell come before its first
@@ -28,7 +39,7 @@ func schedule(cells []*dsl.Cell, playable []int) []pass {
 	if cells[playable[0]].Scenario.Run.Order == dsl.Sequential {
 		for _, i := range playable {
 			warm(i)
-			for r := 1; r <= cells[i].Scenario.Run.Repeats; r++ {
+			for r := 1; r <= measured(cells[i].Scenario.Run); r++ {
 				out = append(out, pass{cell: i, repeat: r})
 			}
 		}

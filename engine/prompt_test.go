@@ -2,7 +2,6 @@ package engine_test
 
 import (
 	"encoding/json"
-	"io/fs"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -26,7 +25,7 @@ func completions(t *testing.T, modelName string, scenario []byte) (*dsl.Plan, sy
 	sim := lib.Server("sim")
 	sim.API = "completions"
 	opt := prompt.PlanOptions(lib)
-	opt.DefaultServer, opt.Model = "sim", modelName
+	opt.DefaultServer, opt.Model, opt.Repeats = "sim", modelName, 2
 	return dsl.Load(dsl.File{Name: "s.yaml", Data: scenario, Dir: scenarios.FS}, lib, judge.Vocabulary(), opt)
 }
 
@@ -34,10 +33,7 @@ func completions(t *testing.T, modelName string, scenario []byte) (*dsl.Plan, sy
 // the server found in its cache is then decided by our rendering alone, and every number still
 // equals what the simulator did.
 func TestCompletions_EqualTheLedger(t *testing.T) {
-	data, err := fs.ReadFile(scenarios.FS, "rag-long.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := shippedFile(t, "rag-long")
 	for name, begins := range map[string]string{
 		"qwen2.5-3b":   "<|im_start|>system\nYou answer from the documents",
 		"phi-3.5-mini": "<|system|>\nYou answer from the documents",
@@ -76,13 +72,10 @@ func TestCompletions_EqualTheLedger(t *testing.T) {
 	}
 }
 
-// TestCompletionsBOS holds what opens a prompt to the table of servers: it must not stand there
+// TestCompletionsBOS checks the beginning of prompts against the table of servers: the opening token must not be there
 // twice, and a reply must end where the model ends it.
 func TestCompletionsBOS(t *testing.T) {
-	data, err := fs.ReadFile(scenarios.FS, "quickstart.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := shippedFile(t, "quickstart")
 	for _, tt := range []struct {
 		engine string
 		bos    bool
@@ -154,8 +147,8 @@ conversations:
 	}
 }
 
-// TestSystemPlacementOnTheWire holds what a server gets to what its profile asks for: the plan
-// renders with the same messages.
+// TestSystemPlacementOnTheWire checks that a server gets the messages in the form that its profile asks for, and that
+// the plan renders the same ones.
 func TestSystemPlacementOnTheWire(t *testing.T) {
 	const file = `schema: homellm.scenario/v1
 name: placed
@@ -198,10 +191,7 @@ conversations:
 
 // TestDatesInPrompts warns where the date of the day is part of every prompt, unless it is fixed.
 func TestDatesInPrompts(t *testing.T) {
-	data, err := fs.ReadFile(scenarios.FS, "quickstart.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := shippedFile(t, "quickstart")
 	for _, fixed := range []bool{false, true} {
 		lib := library(t)
 		if fixed {

@@ -2,6 +2,6 @@
 
 package engine_test
 
-// raced says that the race detector is on: what is played many times over, each time with other words and the same
-// goroutines, shows it nothing new.
+// raced says that the race detector is on. Playing the same goroutines many times with other texts shows it nothing
+// new.
 const raced = true

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"homellm/engine/client"
@@ -13,6 +14,7 @@ import (
 // rawKeeper keeps the bytes of the worst measured reply: a failed one before any that succeeded, else the one with
 // the longest time to first token. They show what was on the wire when a figure is surprising.
 type rawKeeper struct {
+	mu     sync.Mutex // several replies may end at the same time
 	failed bool
 	ttft   time.Duration
 	about  rawTurn
@@ -23,7 +25,10 @@ type rawKeeper struct {
 type rawTurn struct {
 	Cell         string      `json:"cell"`
 	Repeat       int         `json:"repeat"`
+	Play         int         `json:"play,omitempty"`
+	User         int         `json:"user,omitempty"`
 	Conversation string      `json:"conversation"`
+	Item         int         `json:"item,omitempty"`
 	Step         string      `json:"step"`
 	Turn         int         `json:"turn"`
 	Error        string      `json:"error,omitempty"`
@@ -39,6 +44,8 @@ type rawRead struct {
 }
 
 func (k *rawKeeper) offer(about rawTurn, x *event.Exchange, raw client.Raw) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	failed := x.Err != nil
 	var ttft time.Duration
 	if x.Sent != nil && len(x.Chunks) > 0 {

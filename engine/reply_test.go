@@ -66,7 +66,7 @@ func playScripted(t *testing.T, tags string, events ...string) (g *rig, history 
 	return g, history
 }
 
-// TestReplyAsHistory holds that a reply goes into the history as its answer, once and without its reasoning.
+// TestReplyAsHistory checks that a reply goes into the history as its answer, once and without its reasoning.
 func TestReplyAsHistory(t *testing.T) {
 	thought := `{"choices":[{"delta":{"content":"<think>Hm.</think>\n\nParis."}}]}`
 	for _, tt := range []struct{ name, tags, event, want, note string }{

@@ -54,6 +54,8 @@ conversations:
       - {id: again, ask: Which things can you help me with today?}
 assert:
   - steps.torque.ttft_ms.max > 0
+overall:
+  - 'cell({place: "system"}).steps.torque.ttft_ms.max >= 0.1 * cell({}).steps.torque.ttft_ms.max'
 `
 
 // attempt is one process that plays a plan into a journal.
@@ -80,12 +82,7 @@ func (a attempt) play(t *testing.T) *metrics.Run {
 	}
 	var fold *metrics.Run
 	synctest.Test(t, func(t *testing.T) {
-		server, err := sim.New(sim.Config{ServedNames: []string{"qwen2.5-3b"}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer server.Close()
-		a.server = server
+		a.server = simulator(t, sim.Config{})
 		fold = a.inBubble(t)
 	})
 	return fold
@@ -131,7 +128,7 @@ func (a attempt) inBubble(t *testing.T) *metrics.Run {
 				Client: client.Config{BaseURL: "http://sim/v1", Model: "qwen2.5-3b", Stream: true, Dial: dial,
 					Idle: 20 * time.Second, FirstToken: 20 * time.Second},
 				Block:    16,
-				Tokenize: tokenizer(hc),
+				Tokenize: tokenizer(hc, nil),
 				Reset:    a.reset,
 			}, nil
 		},
@@ -238,8 +235,8 @@ func TestResume_CutAnywhere(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// What a resumed run does follows from the whole lines alone, which engine/event finds wherever a journal is cut. So
-	// each number of them is played once, cut behind a line or within the next one.
+	// What a resumed run does depends only on the complete lines, which engine/event finds wherever a journal is cut. So
+	// each number of lines is played once, cut after a line or within the next one.
 	path := filepath.Join(dir, "cut.jsonl")
 	lines, cut := 0, 0
 	for line := range bytes.Lines(raw) {
@@ -267,8 +264,8 @@ func TestResume_CutAnywhere(t *testing.T) {
 	}
 }
 
-// inMemory is a folder whose files are never written to a disk, where the system has one: every event of every resumed
-// run waits for the disk otherwise.
+// inMemory returns a folder whose files are not written to a disk, if the system has one. Otherwise every event of
+// every resumed run waits for the disk.
 func inMemory(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "homellm-") //nolint:usetesting // t.TempDir may be on a disk
@@ -287,19 +284,9 @@ func inMemory(t *testing.T) string {
 func TestResume_FindsNothingOfTheAbortedAttempt(t *testing.T) {
 	plan := load(t, "small.yaml", []byte(smallPlan), library(t))
 	synctest.Test(t, func(t *testing.T) {
-		server, err := sim.New(sim.Config{ServedNames: []string{"qwen2.5-3b"}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer server.Close()
-		other, err := sim.New(sim.Config{ServedNames: []string{"qwen2.5-3b"}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer other.Close()
+		server, other := simulator(t, sim.Config{}), simulator(t, sim.Config{})
 		path := filepath.Join(t.TempDir(), "journal.jsonl")
 		want := result(t, attempt{plan: plan, journal: filepath.Join(t.TempDir(), "whole.jsonl"), server: other}.play(t))
-		var raw []byte
 		full := errors.New("killed")
 		attempt{plan: plan, journal: path, server: server, keep: func(e event.Event) error {
 			if v, ok := e.Body.(event.Request); ok && v.Repeat == 2 && v.Step == "torque" {
@@ -307,7 +294,7 @@ func TestResume_FindsNothingOfTheAbortedAttempt(t *testing.T) {
 			}
 			return nil
 		}}.play(t)
-		if raw, err = os.ReadFile(path); err != nil || !bytes.Contains(raw, []byte(`"repeat":2`)) {
+		if raw, err := os.ReadFile(path); err != nil || !bytes.Contains(raw, []byte(`"repeat":2`)) {
 			t.Fatalf("the aborted attempt did not come far enough: %v", err)
 		}
 		got := result(t, attempt{plan: plan, journal: path, server: server}.play(t))
@@ -317,7 +304,7 @@ func TestResume_FindsNothingOfTheAbortedAttempt(t *testing.T) {
 	})
 }
 
-// What the preflight notices stands beside a resumed cell as it would beside any other.
+// The notes of the preflight are shown for a resumed cell as for any other.
 func TestResume_KeepsNotesOfThePreflight(t *testing.T) {
 	data := strings.Replace(smallPlan, "cache: salt", "cache: reset", 1)
 	plan := load(t, "small.yaml", []byte(data), library(t))
@@ -394,11 +381,7 @@ func TestResume_KeepsFinishedCellsAndReplacesAttempts(t *testing.T) {
 func TestRun_StopsWhenItCannotKeep(t *testing.T) {
 	plan := load(t, "small.yaml", []byte(smallPlan), library(t))
 	synctest.Test(t, func(t *testing.T) {
-		server, err := sim.New(sim.Config{ServedNames: []string{"qwen2.5-3b"}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer server.Close()
+		server := simulator(t, sim.Config{})
 		kept := 0
 		attempt{plan: plan, server: server, journal: filepath.Join(t.TempDir(), "journal.jsonl"),
 			keep: func(e event.Event) error {

@@ -17,13 +17,15 @@ import (
 // run plays the sessions of a plan in the order of its schedule.
 type run struct {
 	instruments
-	plan     *dsl.Plan
-	budget   Budget
-	failFast bool
-	changed  bool // the plan differs from that of the journal
-	sessions map[int]*session
-	failed   map[int]bool  // cells
-	took     map[int]spans // the longest so far, per cell
+	plan      *dsl.Plan
+	budget    Budget
+	search    Search
+	failFast  bool
+	changed   bool // the plan differs from that of the journal
+	elsewhere Elsewhere
+	sessions  map[int]*session
+	failed    map[int]bool  // cells
+	took      map[int]spans // the longest so far, per cell
 }
 
 // spans are the durations of the parts of playing a cell.
@@ -47,6 +49,12 @@ func (r *run) play(ctx context.Context, finished map[string]bool) error {
 	if err := r.judgeAgain(); err != nil { // the run was cut off before this
 		return err
 	}
+	if r.elsewhere != nil {
+		return r.playElsewhere(ctx, playable)
+	}
+	if r.search.Next != nil {
+		return r.playRounds(ctx, playable)
+	}
 	passes := schedule(r.plan.Cells, playable)
 	groups := r.groups(playable)
 	r.progress.begin(passes)
@@ -59,6 +67,22 @@ func (r *run) play(ctx context.Context, finished map[string]bool) error {
 	}
 	if err != nil {
 		r.finishAll(groups)
+	}
+	return err
+}
+
+// playElsewhere has other machines play the cells.
+func (r *run) playElsewhere(ctx context.Context, playable []int) error {
+	var cells []*dsl.Cell
+	for _, i := range playable {
+		cells = append(cells, r.plan.Cells[i])
+	}
+	err := r.elsewhere(ctx, cells, func() time.Duration { return time.Since(r.epoch) }, r.out.keep)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if again := r.judgeAgain(); err == nil {
+		err = again
 	}
 	return err
 }
@@ -107,8 +131,8 @@ func (r *run) played(g *group, cell int) error {
 	return r.assess(g)
 }
 
-// playPass plays one pass, and judges those cells again for which it withdrew something. An error ends the run;
-// failed says that the cell failed.
+// playPass plays one pass, and judges those cells again whose report of cached tokens it withdrew. An error ends the
+// run; failed says that the cell failed.
 func (r *run) playPass(ctx context.Context, p pass, rest bool) (failed bool, err error) {
 	failed, err = r.playOne(ctx, p, rest)
 	if again := r.judgeAgain(); err == nil {
@@ -133,7 +157,7 @@ func (r *run) playOne(ctx context.Context, p pass, rest bool) (failed bool, err 
 	if ctx.Err() != nil {
 		return false, context.Cause(ctx)
 	}
-	if _, ok := errors.AsType[errAbort](err); ok {
+	if _, ok := errors.AsType[Aborted](err); ok {
 		s.judgeAll() // what was measured so far is judged all the same
 		r.failed[p.cell] = true
 		return false, err
@@ -142,7 +166,7 @@ func (r *run) playOne(ctx context.Context, p pass, rest bool) (failed bool, err 
 		r.fail(p.cell, err)
 		r.failed[p.cell] = true
 		if r.failFast {
-			return true, errAbort{"--fail-fast: " + err.Error()}
+			return true, Aborted{"--fail-fast: " + err.Error()}
 		}
 		return true, nil
 	}
@@ -171,6 +195,7 @@ func (r *run) session(ctx context.Context, cell int) (*session, error) {
 	s := r.sessions[cell]
 	if s == nil {
 		s = newSession(&r.instruments, c, r.attempt(c.ID))
+		r.goOn(s)
 	}
 	if !s.isOpen() {
 		if err := s.start(ctx); err != nil {
@@ -206,13 +231,13 @@ func (r *run) finish(cell int, done event.CellDone) error {
 	s.close()
 	delete(r.sessions, cell)
 	if failedGate != "" && r.failFast {
-		return errAbort{"--fail-fast: " + failedGate + " failed"}
+		return Aborted{"--fail-fast: " + failedGate + " failed"}
 	}
 	return nil
 }
 
-// judgeAgain judges the cells again that ended before their server's report of cached tokens was withdrawn. Readers
-// of the journal find the later verdicts.
+// judgeAgain judges the cells again that ended before their server's report of cached tokens was withdrawn. In the
+// journal the later verdicts replace the earlier ones.
 func (r *run) judgeAgain() error {
 	type judgement struct {
 		cell     string
@@ -222,6 +247,7 @@ func (r *run) judgeAgain() error {
 		done     event.CellDone
 	}
 	var all []judgement
+	r.attainedAgain()
 	r.out.read(func(f *metrics.Run) {
 		for _, c := range r.plan.Cells {
 			if cell := f.Cell(c.ID); cell != nil && cell.Stale() {
@@ -232,16 +258,33 @@ func (r *run) judgeAgain() error {
 	})
 	var first error
 	for _, j := range all {
-		r.out.emit(j.cell, event.Note{Code: metrics.JudgedAgain, Text: "the verdicts were found again when " + j.why})
+		r.out.emit(j.cell, event.Note{Code: metrics.JudgedAgain, Text: "the verdicts were decided again when " + j.why})
 		for _, v := range j.verdicts {
 			r.out.emit(j.cell, v)
 		}
 		r.out.emit(j.cell, j.done)
 		if j.failed != "" && r.failFast && first == nil {
-			first = errAbort{"--fail-fast: " + j.failed + " failed"}
+			first = Aborted{"--fail-fast: " + j.failed + " failed"}
 		}
 	}
 	return first
+}
+
+// attainedAgain finds again which turns of such cells met the objectives.
+func (r *run) attainedAgain() {
+	found := map[string][]event.Body{}
+	r.out.read(func(f *metrics.Run) {
+		for _, c := range r.plan.Cells {
+			if cell := f.Cell(c.ID); cell != nil && cell.Stale() {
+				found[c.ID] = judge.New(c).Attained(f)
+			}
+		}
+	})
+	for _, c := range r.plan.Cells {
+		for _, b := range found[c.ID] {
+			r.out.emit(c.ID, b)
+		}
+	}
 }
 
 // fail closes a cell that the environment did not allow to run. A cell that was already being measured keeps its
@@ -276,11 +319,19 @@ func (r *run) closeAll() {
 }
 
 func planned(c *dsl.Cell) event.CellPlanned {
-	p := event.CellPlanned{Turns: len(c.Turns), Skip: c.Skip, Does: c.Does}
+	p := event.CellPlanned{Turns: len(c.Turns), Skip: c.Skip, Users: c.Scenario.Run.Users, Together: c.Scenario.AtOnce(),
+		Does: c.Does, SLO: objectives(c)}
 	for _, l := range c.Labels {
 		p.Labels = append(p.Labels, event.Label{Name: l.Name, Value: l.Value})
 	}
 	return p
+}
+
+func objectives(c *dsl.Cell) (out []event.Objective) {
+	for _, a := range c.Scenario.SLO {
+		out = append(out, event.Objective{Name: a.Name, That: a.That})
+	}
+	return out
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -44,8 +44,8 @@ func (g *rig) firstCached() (out []int) {
 	return out
 }
 
-// TestIsolation holds what the first turn of each pass finds in the cache to the isolation that
-// the scenario asks for.
+// TestIsolation checks what the first turn of each pass finds in the cache against the isolation that the scenario asks
+// for.
 func TestIsolation(t *testing.T) {
 	for _, c := range []struct {
 		isolation string
@@ -79,8 +79,8 @@ func TestIsolation(t *testing.T) {
 	}
 }
 
-// TestIsolation_SaltInMessage holds a server without a key for salts to the same isolation: the
-// salt stands at the head of the prompt.
+// TestIsolation_SaltInMessage checks the same isolation on a server without a key for salts: the salt is at the head of
+// the prompt.
 func TestIsolation_SaltInMessage(t *testing.T) {
 	plan := load(t, "small.yaml", scenarioWith("{warmup: 0, repeats: 2, isolation: {cache: salt, scope: repeat}}",
 		"turn.ok"), library(t))
@@ -136,8 +136,8 @@ func TestCooldown(t *testing.T) {
 	})
 }
 
-// TestAbort holds that a failed assertion that says abort ends the run after its repeat, and that
-// what was measured is judged and kept.
+// TestAbort checks that a failed assertion with abort ends the run after its repeat, and that what was measured is
+// judged and kept.
 func TestAbort(t *testing.T) {
 	plan := load(t, "small.yaml", scenarioWith("{warmup: 0, repeats: 5}",
 		`{name: never, that: 'turn.text contains "zyx"', abort: true}`), library(t))
@@ -159,8 +159,8 @@ func TestAbort(t *testing.T) {
 	})
 }
 
-// TestErrorBudget holds failed requests to the budget: within it they do not decide, beyond it
-// they decide before any assertion.
+// TestErrorBudget checks failed requests against the budget: within it they do not decide, beyond it they decide before
+// any assertion.
 func TestErrorBudget(t *testing.T) {
 	for _, c := range []struct {
 		budget string
@@ -191,15 +191,11 @@ func TestErrorBudget(t *testing.T) {
 	}
 }
 
-// TestJournalFails holds that a run whose observations cannot be kept ends with that error.
+// TestJournalFails checks that a run whose observations cannot be kept ends with that error.
 func TestJournalFails(t *testing.T) {
 	plan := load(t, "small.yaml", scenarioWith("{warmup: 0, repeats: 5}", "turn.ok"), library(t))
 	synctest.Test(t, func(t *testing.T) {
-		server, err := sim.New(sim.Config{ServedNames: []string{"qwen2.5-3b"}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer server.Close()
+		server := simulator(t, sim.Config{})
 		var g rig
 		kept := 0
 		g.options = func(o *engine.Options) {
@@ -210,7 +206,7 @@ func TestJournalFails(t *testing.T) {
 				return nil
 			}
 		}
-		err = g.try(t, plan, server)
+		err := g.try(t, plan, server)
 		if err == nil || !strings.Contains(err.Error(), "disk full") {
 			t.Errorf("the run ended with %v, want the journal's error", err)
 		}

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -60,8 +61,8 @@ var mustFail = map[string][]string{
 	"cold-start":    slices.Concat(reading, system, []string{"truncates", "forgets"}),
 }
 
-// alone declares all broken servers on which scenarios fail that are long, or about one thing: those of everywhere
-// would take minutes and show nothing else.
+// alone lists all broken servers on which long or special scenarios must fail. The servers that all other scenarios are
+// played with would take minutes here and show nothing new.
 var alone = map[string][]string{
 	"keep-alive": {"silent", "leaks-template", "forgets", "no-cache", "cache-doubled", "keeps-waiting", "all-at-once",
 		"wrong-output-count", "wrong-prompt-count", "unloads"},
@@ -72,6 +73,9 @@ var alone = map[string][]string{
 	"json-extraction": {"no-cache", "only-reasons", "all-at-once", "fails-often", "wrong-output-count",
 		"wrong-prompt-count",
 		"ignores-schema", "makes-it-up"},
+	"rag-retrieve": {"silent", "parrot", "leaks-template", "remembers", "forgets", "no-system", "fails-often", "no-cache",
+		"cache-flaky", "wrong-prompt-count", "embeds-noise", "searches-slowly"},
+	"quality-smoke": {"silent", "one-sentence", "loop", "parrot", "echo", "leaks-template", "cuts-short", "only-reasons"},
 	"agent-long": {"silent", "no-cache", "cache-flaky", "cache-dreamt", "keeps-waiting", "all-at-once", "usage-late",
 		"wrong-output-count", "wrong-prompt-count"},
 }
@@ -118,7 +122,7 @@ func TestShippedScenariosFailOnBrokenServers(t *testing.T) {
 		if !ok {
 			t.Errorf("%s declares no server that it must fail on", name)
 		}
-		shipped := loadShipped(t, name)
+		shipped := loadShipped(t, name, 1)
 		for _, d := range declared {
 			if !slices.ContainsFunc(brokenServers, func(b broken) bool { return b.name == d }) {
 				t.Errorf("%s declares %q, which is no broken server", name, d)
@@ -151,7 +155,7 @@ func TestShippedScenariosFailOnBrokenServers(t *testing.T) {
 		name, _, _ := strings.Cut(key, ":")
 		for _, b := range brokenServers { // it may be about the other cells
 			if declared, _ := failsOn(name); must[key] && !can[key] && slices.Contains(declared, b.name) {
-				tally(name, loadShipped(t, name).on(t, b))
+				tally(name, loadShipped(t, name, 1).on(t, b))
 			}
 		}
 		if must[key] && !can[key] {
@@ -165,20 +169,44 @@ func TestShippedScenariosFailOnBrokenServers(t *testing.T) {
 	}
 }
 
-// TestShippedScenariosPassOnTheSimulator is the other half: nothing is wrong there. Every assertion is decided, with
-// the largest blocks that engines have: there is something to find in their caches too. Those of 16 tokens are
-// TestShippedScenarios_EqualTheLedger's.
+// TestShippedScenariosPassOnTheSimulator is the other half: nothing is wrong there. Every assertion is decided, even
+// with the largest cache blocks that engines have. TestShippedScenarios_EqualTheLedger plays blocks of 16 tokens.
 func TestShippedScenariosPassOnTheSimulator(t *testing.T) {
 	if raced {
 		t.Skip("the goroutines are those of small blocks")
 	}
 	for _, name := range shippedNames(t) {
-		shipped := loadShipped(t, name)
+		shipped := loadShipped(t, name, 1)
 		t.Run(name, func(t *testing.T) { allPass(t, shipped.on(t, broken{config: sim.Config{BlockTokens: 128}})) })
 	}
 }
 
-// allPass checks that a run passes, and that each assertion that gates it does.
+// TestShippedScenarios_LiveFit checks that what a model may choose fits the context that its scenario requires.
+func TestShippedScenarios_LiveFit(t *testing.T) {
+	lib, live := library(t), 0
+	for _, name := range shippedNames(t) {
+		data := shippedFile(t, name)
+		required := load(t, name+".yaml", data, lib).Cells[0].Scenario.Requires.ContextTokens
+		opt := prompt.PlanOptions(lib)
+		opt.DefaultServer, opt.Vars = "sim", map[string]string{"history": "live"}
+		opt.Served = func(string) (dsl.Served, bool) { return dsl.Served{ContextTokens: required}, true }
+		plan, _ := dsl.Load(dsl.File{Name: name, Data: data, Dir: scenarios.FS}, lib, judge.Vocabulary(), opt)
+		if plan == nil {
+			continue // it has no variable history
+		}
+		live++
+		for _, c := range plan.Cells {
+			if c.Skip != "" {
+				t.Errorf("%s live: %s", name, c.Skip)
+			}
+		}
+	}
+	if live < 5 {
+		t.Errorf("%d scenarios can be played live", live)
+	}
+}
+
+// allPass checks that a run and each of its gating assertions pass.
 func allPass(t *testing.T, run *metrics.Run) {
 	t.Helper()
 	if verdict, code, why := run.Outcome(); code != exit.Pass {
@@ -195,38 +223,54 @@ func allPass(t *testing.T, run *metrics.Run) {
 
 // shipped is a scenario that homellm ships, planned once and played many times.
 type shipped struct {
-	plan *dsl.Plan
-	data []byte
+	plan   *dsl.Plan
+	data   []byte    // its file
+	tokens *sync.Map // of its prompts, which all servers tokenise alike
 }
 
-func loadShipped(t *testing.T, name string) shipped {
+// few are the questions of quality-smoke that tests play: enough for its gate to be certain.
+func few(scenario string) map[string]string {
+	if strings.HasPrefix(scenario, "quality-smoke") {
+		return map[string]string{"take": "20"}
+	}
+	return nil
+}
+
+// shippedFile is the file of a scenario that homellm ships.
+func shippedFile(t *testing.T, name string) []byte {
 	t.Helper()
 	data, err := fs.ReadFile(scenarios.FS, name+".yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	lib := library(t)
+	return data
+}
+
+// loadShipped plans a shipped scenario for the simulator.
+func loadShipped(t *testing.T, name string, repeats int) shipped {
+	t.Helper()
+	data, lib := shippedFile(t, name), library(t)
 	opt := prompt.PlanOptions(lib)
-	opt.DefaultServer, opt.Repeats = "sim", 1
+	opt.DefaultServer, opt.Repeats, opt.Vars = "sim", repeats, few(name)
 	plan, ds := dsl.Load(dsl.File{Name: name + ".yaml", Data: data, Dir: scenarios.FS}, lib, judge.Vocabulary(), opt)
 	if ds.Errors() {
 		t.Fatal(ds)
 	}
-	return shipped{plan, data}
+	return shipped{plan, data, &sync.Map{}}
 }
 
 // first is the scenario with its first cell alone.
 func (s shipped) first() shipped {
 	plan := *s.plan
 	plan.Cells = plan.Cells[:1]
-	return shipped{&plan, s.data}
+	return shipped{&plan, s.data, s.tokens}
 }
 
 // on plays it on a broken server.
 func (s shipped) on(t *testing.T, b broken) (run *metrics.Run) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		g := rig{draw: rand.New(rand.NewPCG(1, 2)).Uint64N}
+		g := rig{draw: rand.New(rand.NewPCG(1, 2)).Uint64N, tokens: s.tokens}
 		if size := b.config.BlockTokens; size > 0 {
 			g.target = func(t *target.Target) { t.Block = size }
 		}
@@ -254,7 +298,7 @@ const (
 	tableCloses = "<!-- end of broken servers -->\n"
 )
 
-// butThose names the scenarios that a server of everywhere is not played with.
+// butThose names the scenarios that one of the common broken servers is not played with.
 func butThose(server string) string {
 	var but []string
 	for _, name := range slices.Sorted(maps.Keys(alone)) {
@@ -268,7 +312,7 @@ func butThose(server string) string {
 	return " but " + strings.Join(but, ", ")
 }
 
-// TestBrokenServersArePublished holds the table in docs/scenarios.md to what is declared here.
+// TestBrokenServersArePublished compares the table in docs/scenarios.md with what is declared here.
 func TestBrokenServersArePublished(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("\n| server | what it does | fails |\n|---|---|---|\n")

@@ -51,7 +51,7 @@ func TestStoppedClient_Child(t *testing.T) {
 
 // TestStoppedClient measures a server of a token every 20 ms by a process that is stopped while the first tokens come,
 // and once more later: the kernel has the stamp of the last of those that waited. The time to the first token is an
-// interval that holds the truth, gaps and stalls are unknown, and decode speed is what it was.
+// interval that contains the truth, gaps and stalls are unknown, and decode speed is what it was.
 func TestStoppedClient(t *testing.T) {
 	child := make(chan *os.Process, 1)
 	var before, after time.Time // of the write of the first token

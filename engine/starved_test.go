@@ -23,7 +23,7 @@ func (s starved) Read(p []byte) (int, error) {
 }
 
 // TestStarvedClient measures, over real sockets, a server that sends a token every 20 ms with a client that reads only
-// every 70 ms. The time to the first token is an interval that holds the truth, and gaps are unknown.
+// every 70 ms. The time to the first token is an interval that contains the truth, and gaps are unknown.
 func TestStarvedClient(t *testing.T) {
 	var first time.Time
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -33,7 +33,7 @@ func TestStarvedClient(t *testing.T) {
 				first = time.Now()
 			}
 			fmt.Fprintf(w, "data: {\"choices\":[{\"delta\":{\"content\":\" %d\"}}]}\n\n", i)
-			w.(http.Flusher).Flush() // every server's writer is one
+			w.(http.Flusher).Flush() // the writers of HTTP servers implement it
 			time.Sleep(20 * time.Millisecond)
 		}
 		fmt.Fprint(w, "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"length\"}],"+

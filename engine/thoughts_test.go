@@ -24,7 +24,7 @@ import (
 
 // thinking answers every request with thoughts and a word, in the words of the API that is asked, and keeps the bodies.
 type thinking struct {
-	tags   bool // the thoughts stand in the answer
+	tags   bool // the thoughts are in the answer
 	bodies []string
 }
 
@@ -68,7 +68,7 @@ templates:
     jinja: "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}<assistant>"
 `
 
-// TestThoughtsGoBack holds that a reply's thoughts go back where the template of the model reads them, in the field of
+// TestThoughtsGoBack checks that a reply's thoughts go back where the template of the model reads them, in the field of
 // the engine, and nowhere else; what is judged is the answer.
 func TestThoughtsGoBack(t *testing.T) {
 	const question = `{"content":"What is first?","role":"user"},`

@@ -45,9 +45,9 @@ func TestTraffic(t *testing.T) {
 	for name, c := range map[string]struct {
 		faults []sim.Fault
 		failed int      // turns
-		want   []string // what the notes hold, in order
+		want   []string // parts of the notes, in order
 	}{
-		"nobody else": {},
+		"no other client": {},
 		"a request of our own that is given up is not somebody else's": {
 			faults: []sim.Fault{{Kind: "hang", Prompt: "number", Token: 2, Every: 3},
 				{Kind: "reset", Prompt: "number", Token: 2, Every: 4}},

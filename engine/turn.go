@@ -5,14 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"homellm/dsl"
+	"homellm/engine/engines"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
-	"homellm/engine/observe"
 	"homellm/engine/prompt"
-	"homellm/engine/target"
 )
 
 // errGone says that the server stopped answering in the middle of a cell.
@@ -20,10 +20,10 @@ type errGone struct{ why string }
 
 func (e errGone) Error() string { return e.why }
 
-// errAbort ends a run early because the scenario or the command line asks for it.
-type errAbort struct{ why string }
+// Aborted ends a run early because the scenario or the command line asks for it.
+type Aborted struct{ Why string }
 
-func (e errAbort) Error() string { return e.why }
+func (a Aborted) Error() string { return a.Why }
 
 // errTurn ends a conversation whose next prompt needs a reply that is missing or that called a tool.
 var errTurn = errors.New("turn failed")
@@ -34,11 +34,15 @@ var broken = map[string]bool{"connect": true, "reset": true, "truncated": true}
 // pass plays every conversation of the cell once and judges the assertions of the repeat.
 func (s *session) pass(ctx context.Context, p pass) error {
 	s.observer.ForgetCounters() // other cells may have used the same server since
-	if err := s.isolate(ctx, p, dsl.OfRepeat, ""); err != nil {
+	if d := s.cell.Scenario.Run.Duration; d > 0 && !p.warmup {
+		p.windows = newWindows(d)
+	}
+	if err := s.isolate(ctx, p, dsl.OfRepeat); err != nil {
 		return err
 	}
 	answers, err := s.play(ctx, p)
 	if err != nil {
+		s.endEarly(ctx, p)
 		return err
 	}
 	if !p.warmup {
@@ -48,8 +52,12 @@ func (s *session) pass(ctx context.Context, p pass) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if abort := s.judgeRepeat(p.repeat); abort != "" {
-			return errAbort{"assertion " + abort + " failed and has abort: true"}
+		judge := func() string { return s.judgeRepeat(p.repeat) }
+		if p.windows != nil {
+			judge = s.judgeWindows
+		}
+		if abort := judge(); abort != "" {
+			return Aborted{"assertion " + abort + " failed and has abort: true"}
 		}
 	}
 	if !answers {
@@ -61,103 +69,106 @@ func (s *session) pass(ctx context.Context, p pass) error {
 // play plays every conversation of the cell once, and says whether the server answers at all.
 func (s *session) play(ctx context.Context, p pass) (answers bool, err error) {
 	defer s.machine.measure(s.cell.ID, p, s.target.Embedded)()
-	sent, dead, lost := 0, 0, false
-	for _, c := range s.cell.Scenario.Conversations {
-		if err := s.isolate(ctx, p, dsl.OfConversation, c.ID); err != nil {
-			return false, err
-		}
-		for _, e := range s.converse(ctx, p, c) {
-			sent++
-			if err := s.target.Still(s.cell, e.Wire.Model); err != nil {
-				return false, err
-			}
-			lost = lost || e.Err != nil && broken[e.Err.Class]
-			if e.Err != nil && e.Err.Class == "connect" {
-				dead++
-			}
-		}
-		if ctx.Err() != nil {
-			return false, context.Cause(ctx)
-		}
-		if err := s.observer.Broken(); err != nil {
-			return false, err
-		}
-		if lost {
-			if err := s.target.Ended(); err != nil {
-				return false, errGone{err.Error()}
-			}
-		}
-	}
-	return sent == 0 || dead < sent, nil
-}
-
-// isolate starts a new scope of cache isolation where the scenario asks for one.
-func (s *session) isolate(ctx context.Context, p pass, at dsl.Span, conversation string) error {
-	run := s.cell.Scenario.Run
-	scope := run.Scope
-	first := p.repeat == 1 && (p.warmup || run.Warmup == 0)
-	if scope != at && (scope != dsl.OfRun || at != dsl.OfRepeat || !first) {
-		return nil
-	}
-	switch run.Cache {
-	case dsl.BySalt:
-		s.maker.Use(s.newSalt(p, conversation))
-		s.observer.Salted()
-	case dsl.ByReset:
-		if s.target.Reset == nil {
-			return fmt.Errorf("isolation by reset: server %s has no way to reset its prefix cache", s.cell.Server.Name)
-		}
-		if err := s.target.Reset(ctx); err != nil {
-			return observe.Unisolated(s.cell.Server, "isolation by reset: %w", err)
-		}
-		s.maker.Forget()
-		s.observer.Emptied()
-	case dsl.ByRestart:
-		return s.restart(ctx)
-	}
-	return nil
-}
-
-// restart restarts the server, with an empty cache.
-func (s *session) restart(ctx context.Context) error {
-	if s.target.Restart == nil {
-		return fmt.Errorf("isolation by restart: homellm did not start server %s and cannot restart it", s.cell.Server.Name)
-	}
-	url, err := s.target.Restart(ctx)
+	s.mu.lock()
+	defer s.mu.unlock()
+	lanes, err := s.lanes(p)
 	if err != nil {
-		return fmt.Errorf("restarting the server: %w", err)
+		return false, err
 	}
-	s.clients.Close()
-	s.target.Client.BaseURL = url
-	if s.clients, err = target.NewClients(s.target.Client); err != nil {
-		return err
+	var seen replies
+	if p.windows != nil {
+		s.beginWindows(p.windows)
 	}
-	s.maker.Forget()
-	s.observer.Restarted()
-	s.emitStart()
-	return nil
+	if s.cell.Scenario.AtOnce() {
+		err = s.together(ctx, p, lanes, &seen)
+	} else {
+		err = s.cell.Scenario.Run.Play.Take(len(lanes), func(i int, turn func() bool) error {
+			return s.playLane(ctx, p, lanes[i], &seen, turn)
+		})
+	}
+	return seen.sent == 0 || seen.dead < seen.sent, err
 }
 
-// newSalt is a salt that no other scope, run or attempt has: the cache may still hold what an aborted attempt sent.
-func (s *session) newSalt(p pass, conversation string) string {
-	return prompt.Salt(fmt.Sprintf("%s/%s/%d/%d/%t/%s", s.id, s.cell.ID, s.attempt, p.repeat, p.warmup, conversation))
+// beginWindows begins the time for which a cell is played.
+func (s *session) beginWindows(w *windows) {
+	w.began = time.Now()
+	s.emit(event.Windows{From: w.began.Sub(s.epoch), Each: w.each})
+	s.progress.lasts(w)
 }
 
-// converse plays one conversation and returns its requests. A conversation with a live history ends at its first
-// failed turn, because the rest would be another conversation.
-func (s *session) converse(ctx context.Context, p pass, c *dsl.Conversation) []event.Exchange {
+// replies counts the requests of a pass.
+type replies struct {
+	sent, dead int
+	lost       bool // a request ended as if the server had crashed
+}
+
+// playPart plays a conversation for a user, calls turn after each of its turns, and reports whether any request was
+// answered.
+func (s *session) playPart(ctx context.Context, p pass, l *lane, part dsl.Part, seen *replies,
+	turn func() bool) (answered bool, err error) {
+	if err := s.isolate(ctx, p, dsl.OfConversation); err != nil {
+		return false, err
+	}
+	l.dead++
+	for _, e := range s.converse(ctx, p, l, part, turn) {
+		seen.sent++
+		if err := s.target.Still(s.cell, e.Wire.Model); err != nil {
+			return false, err
+		}
+		answered = answered || e.Err == nil
+		seen.lost = seen.lost || e.Err != nil && broken[e.Err.Class]
+		if e.Err != nil && e.Err.Class == "connect" {
+			seen.dead++
+		} else {
+			l.dead = 0
+		}
+	}
+	if ctx.Err() != nil {
+		return false, context.Cause(ctx)
+	}
+	if err := s.observer.Broken(); err != nil {
+		return false, err
+	}
+	if seen.lost {
+		if err := s.target.Ended(); err != nil {
+			return false, errGone{err.Error()}
+		}
+	}
+	return answered, nil
+}
+
+// chat is one conversation while it is played.
+type chat struct {
+	pass
+	dsl.Part
+	*lane
+	salt   string        // of its prompts; empty: they have none
+	fresh  bool          // no prompt has been sent under the salt yet
+	waited time.Duration // time that steps waited since its last request
+
+	retrieved []event.Retrieval // since its last request
+}
+
+// converse plays one conversation, calls turn after each of its turns, and returns its requests. A conversation with a
+// live history ends at its first failed turn, because the rest would be another conversation.
+func (s *session) converse(ctx context.Context, p pass, l *lane, part dsl.Part, turn func() bool) []event.Exchange {
+	c, own := part.Conversation, &chat{pass: p, Part: part, lane: l}
+	own.salt, own.fresh = s.saltOf(p, part)
 	h := c.Begin()
-	h.Pause = func(d time.Duration) error { return s.pause(ctx, d) }
-	s.waited = 0
+	h.Pause = func(d time.Duration) error { return s.pause(ctx, own, d) }
+	h.Retrieve = func(step string, a dsl.Lookup) ([]*dsl.Document, error) { return s.retrieve(ctx, own, step, a) }
 	var seen []event.Exchange
 	for _, step := range c.Steps {
 		err := step.Play(h, func(t dsl.Turn) (dsl.Reply, error) {
 			s.progress.turn(s.cell, p, c, step, t)
-			e := s.measure(ctx, p, c, step, t)
+			e := s.measure(ctx, own, step, t)
 			seen = append(seen, e)
 			s.progress.reply(e)
 			if ctx.Err() != nil {
 				return dsl.Reply{}, context.Cause(ctx)
+			}
+			if !turn() || e.Err != nil && e.Err.Class == "retrieval" {
+				return dsl.Reply{}, errTurn
 			}
 			if c.History == dsl.Recorded {
 				return t.Recorded(), nil
@@ -180,21 +191,23 @@ func (s *session) converse(ctx context.Context, p pass, c *dsl.Conversation) []e
 }
 
 // pause waits as a scenario says.
-func (s *session) pause(ctx context.Context, d time.Duration) error {
-	defer s.progress.waiting(s.cell, fmt.Sprintf("%v to pass, as the scenario says", d))()
+func (s *session) pause(ctx context.Context, c *chat, d time.Duration) (err error) {
+	if !s.cell.Scenario.AtOnce() { // else others are playing
+		defer s.progress.waiting(s.cell, fmt.Sprintf("%v to pass, as the scenario says", d))()
+	}
 	from := time.Now()
-	err := sleep(ctx, d)
-	s.waited += time.Since(from)
+	s.unlocked(func() { err = sleep(ctx, d) })
+	c.waited += time.Since(from)
 	return err
 }
 
-// kept is what a live history keeps of a reply.
+// kept returns a reply in the form that a live history keeps.
 func kept(e event.Exchange) dsl.Reply {
 	return dsl.Reply{Text: e.Text, Thoughts: e.Reasoning, Calls: e.Calls}
 }
 
-// answered is what becomes of the calls of a reply: they are the server's own, and whether another request follows is
-// for the reply that the history keeps.
+// answered says how the calls of a reply were answered: the calls are the server's own, but the reply that the history
+// keeps decides whether another request follows.
 func answered(mode dsl.HistoryMode, t dsl.Turn, e *event.Exchange) *event.Answered {
 	if t.Answer == nil || e.Err != nil {
 		return nil
@@ -209,62 +222,132 @@ func answered(mode dsl.HistoryMode, t dsl.Turn, e *event.Exchange) *event.Answer
 
 // measure measures one turn. Tokenising and bookkeeping happen before it is due and after it is done, never during
 // the measurement.
-func (s *session) measure(ctx context.Context, p pass, c *dsl.Conversation, step *dsl.Step, t dsl.Turn) event.Exchange {
+func (s *session) measure(ctx context.Context, c *chat, step *dsl.Step, t dsl.Turn) event.Exchange {
+	if lost := lost(c.retrieved); lost != nil {
+		return s.unretrieved(c, step, t, lost)
+	}
+	s.maker.Use(c.salt)
 	req := s.maker.Turn(step, t)
 	ceiling := s.maker.Ceiling(ctx, req)
-	s.observer.Before(ctx)
-	s.out.flush() // everything before this request is stored: a crash loses this one at most
-
-	if !p.warmup {
-		s.sending = &rawTurn{Cell: s.cell.ID, Repeat: p.repeat, Conversation: c.ID, Step: step.ID, Turn: t.N}
+	s.awaitDue(ctx, c)
+	if c.fresh {
+		s.observer.Salted()
+		c.fresh = false
 	}
-	e := s.send(ctx, step.Timeout, req)
-	s.sending = nil
+	before := s.observer.Before(ctx)
+	s.unlocked(s.out.flush) // everything before this request is stored: a crash loses this one at most
+
+	if !c.warmup {
+		c.sending = &rawTurn{Cell: s.cell.ID, Repeat: c.repeat, Play: c.play, User: c.User,
+			Conversation: c.Conversation.ID, Item: c.Conversation.ItemN(), Step: step.ID,
+			Turn: t.N}
+	}
+	e := s.send(ctx, c, step.Timeout, req)
+	c.sending = nil
+	s.maker.Use(c.salt) // another lane may have used another one
 	if t.Prefill && e.Err != nil && e.Err.Class == "empty" && e.Finish != "" {
 		e.Err = nil // a prefill asks for one token, which may have no text, such as the start of reasoning
 	}
 
-	r := event.Request{
-		Repeat: p.repeat, Warmup: p.warmup, Conversation: c.ID, Step: step.ID, Turn: t.N,
-		Unkept: req.Unkept, Action: step.Action, Prefill: t.Prefill, MaxTokens: req.MaxTokens, Phase: string(t.Phase),
-		Images: images(t.Messages), Waited: s.waited, Round: t.Round, Answered: answered(c.History, t, &e), Exchange: e,
+	r := s.request(c, step, t)
+	r.Unkept, r.MaxTokens, r.Answered, r.Exchange = req.Unkept, req.MaxTokens, answered(c.Conversation.History, t, &e), e
+	c.replied(s.epoch.Add(e.Done), s.cell.Scenario.Run.Think)
+	untested := ""
+	if !s.maker.Probes(req.API) {
+		untested = string(req.API)
 	}
-	s.waited = 0
-	s.observer.CountWhole(&r)
+	s.observer.CountWhole(&r, untested)
+	if step.Request.Chooses() && len(t.Tools) > 0 && !slices.Contains(req.Unkept, engines.ToolChoice) {
+		s.observer.CheckChoice(&r, step.Request.ToolChoice, step.Request.Disobeys(r.Text, r.Calls))
+	}
+	if c.Conversation.History == dsl.Live {
+		s.observer.CheckKept(&r)
+	}
 	s.maker.Tell(ctx, req, &ceiling, &r)
 	if metrics.Unplaced(&r) {
 		r.Later = s.maker.Later(ctx, &r.Exchange)
 	}
-	s.observer.After(ctx, &r, req.Plain())
+	s.observer.After(ctx, before, &r, req.Plain())
 	s.emit(r)
 	s.observer.CheckJournaled(ctx, &r)
 	s.maker.Remember(ctx, req, ceiling, &r.Exchange)
 	return r.Exchange
 }
 
-// images are those of messages, as the journal has them.
-func images(messages []dsl.Message) (out []event.Image) {
-	for _, m := range messages {
-		for _, i := range m.Images {
-			out = append(out, event.Image{SHA256: i.SHA256, Media: i.Media, Bytes: len(i.Data)})
+// retrieve searches for a step when the next request is due, which is then sent at once. If the search fails, that
+// request is not sent, and fails with the reason.
+func (s *session) retrieve(ctx context.Context, c *chat, step string, l dsl.Lookup) (found []*dsl.Document, err error) {
+	var r event.Retrieval
+	s.unlocked(func() {
+		if wait := time.Until(c.due); wait > 0 {
+			_ = sleep(ctx, wait) // a run that ends is found below
 		}
+		found, r = s.searcher.find(ctx, s.target, step, l)
+	})
+	c.due, c.retrieved = time.Time{}, append(c.retrieved, r)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
 	}
-	return out
+	return found, nil
 }
 
-// send sends a request over a connection that is made before it is due.
-func (s *session) send(ctx context.Context, timeout time.Duration, req prompt.Request) event.Exchange {
-	c, err := s.clients.For(req.API)
+// unretrieved emits a request that is not sent, because a search before it failed.
+func (s *session) unretrieved(c *chat, step *dsl.Step, t dsl.Turn, lost *event.Retrieval) event.Exchange {
+	now := time.Since(s.epoch)
+	r := s.request(c, step, t)
+	r.Exchange = event.Exchange{Due: now, Done: now, Err: &event.Error{Class: "retrieval",
+		Message: fmt.Sprintf("step %s: %s", lost.Step, lost.Failed)}}
+	s.emit(r)
+	return r.Exchange
+}
+
+// request begins the record of a request, with what has happened in its conversation since the one before.
+func (s *session) request(c *chat, step *dsl.Step, t dsl.Turn) event.Request {
+	r := event.Request{
+		Repeat: c.repeat, Warmup: c.warmup, Play: c.play, User: c.User, Conversation: c.Conversation.ID,
+		Item: c.Conversation.ItemN(), Step: step.ID, Turn: t.N, Action: step.Action, Prefill: t.Prefill,
+		Phase:  string(t.Phase),
+		Images: images(t.Messages), Waited: c.waited, Round: t.Round, Retrieved: c.retrieved,
+	}
+	c.waited, c.retrieved = 0, nil
+	return r
+}
+
+// ahead is how long before a request is due the last things are done that must not be done while it is under way.
+const ahead = 250 * time.Millisecond
+
+// awaitDue waits until shortly before a request is due.
+func (s *session) awaitDue(ctx context.Context, c *chat) {
+	wait := time.Until(c.due) - ahead
+	if c.due.IsZero() || wait <= 0 {
+		return
+	}
+	s.unlocked(func() { _ = sleep(ctx, wait) }) // the request reports the end of the run
+	s.observer.ForgetCounters()                 // somebody else may have used the server since
+}
+
+// send sends a request when it is due, over a connection that is made before.
+func (s *session) send(ctx context.Context, c *chat, timeout time.Duration, req prompt.Request) (e event.Exchange) {
+	due := c.due
+	c.waited += c.thought
+	c.due, c.thought = time.Time{}, 0
+	to, err := c.clients.For(req.API)
 	if err = cmp.Or(req.Err, err); err != nil {
 		return s.unsent(err)
 	}
-	connect, _ := c.Warm(ctx) // the request reports the failure
-	turn, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	e := c.Do(turn, s.epoch, time.Now(), req.Prompt)
-	if connect != nil && e.Connect == nil {
-		e.Connect, e.Wire.Reused = connect, false
-	}
+	s.unlocked(func() {
+		connect, _ := to.Warm(ctx) // the request reports the failure
+		late := time.Until(due) < 0
+		if due.IsZero() || late && !s.cell.Scenario.AtOnce() { // else its turn came later
+			due = time.Now()
+		}
+		turn, cancel := context.WithTimeout(ctx, timeout+max(0, time.Until(due)))
+		defer cancel()
+		e = to.Do(turn, s.epoch, due, req.Prompt)
+		if connect != nil && e.Connect == nil {
+			e.Connect, e.Wire.Reused = connect, false
+		}
+	})
 	return e
 }
 
@@ -273,14 +356,14 @@ func (s *session) probe(ctx context.Context, text, salt string) event.Exchange {
 	return s.test(ctx, s.maker.Probe(text, salt, 1))
 }
 
-// ask does the same without a salt, and asks for so many tokens.
+// ask does the same without a salt, and asks for a number of tokens.
 func (s *session) ask(ctx context.Context, text string, tokens int) event.Exchange {
 	return s.test(ctx, s.maker.Probe(text, "", tokens))
 }
 
 // test sends a request that is not a turn, and takes no longer than a turn may.
 func (s *session) test(ctx context.Context, req prompt.Request) event.Exchange {
-	c, err := s.clients.For(req.API)
+	c, err := s.connections[0].clients.For(req.API)
 	if err = cmp.Or(req.Err, err); err != nil {
 		return s.unsent(err)
 	}

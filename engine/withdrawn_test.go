@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -24,8 +23,8 @@ import (
 	"homellm/engine/sim"
 )
 
-// lyingPlan holds the cache of its second turn against a limit, in each repeat and over them. A server that lies claims
-// to have found all of the third turn's prompt, most of which was never sent before.
+// lyingPlan compares the hit rate of its second turn with a limit, in each repeat and over all. A lying server claims
+// to have cached the whole prompt of the third turn, most of which was never sent before.
 func lyingPlan(t *testing.T, run string) *dsl.Plan {
 	t.Helper()
 	return load(t, "lying.yaml", fmt.Appendf(nil, `schema: homellm.scenario/v1
@@ -52,11 +51,7 @@ assert:
 // liar is a simulator that lies in the third turn of the cell whose word is false, from the n-th such turn on.
 func liar(t *testing.T, from int) http.Handler {
 	t.Helper()
-	server, err := sim.New(sim.Config{ServedNames: []string{"qwen2.5-3b"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Close)
+	server := simulator(t, sim.Config{})
 	seen := 0
 	return counts(`"cached_tokens":(\d+)`, func(prompt, n int) int {
 		if seen < from {
@@ -64,13 +59,8 @@ func liar(t *testing.T, from int) http.Handler {
 		}
 		return prompt - 1
 	})(nil, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			t.Error(err)
-		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
 		told := w
-		if bytes.Contains(body, []byte("This is false")) {
+		if bytes.Contains(bodyOf(r), []byte("This is false")) {
 			seen++
 		} else if rewriting, ok := w.(*rewritten); ok {
 			told = rewriting.ResponseWriter
@@ -144,11 +134,12 @@ func TestWithdrawn(t *testing.T) {
 // TestWithdrawn_CutAnywhere: a run that is cut off behind any event and resumed ends with the verdicts of an
 // uninterrupted one, also where it was cut between the withdrawal and the verdicts that follow from it.
 func TestWithdrawn_CutAnywhere(t *testing.T) {
+	dir := inMemory(t)
 	plan := lyingPlan(t, "repeats: 1, order: sequential")
 	var want any
 	var events int
 	synctest.Test(t, func(t *testing.T) {
-		live := attempt{plan: plan, journal: filepath.Join(t.TempDir(), "whole.jsonl"), server: liar(t, 1),
+		live := attempt{plan: plan, journal: filepath.Join(dir, "whole.jsonl"), server: liar(t, 1),
 			keep: func(event.Event) error { events++; return nil }}.play(t)
 		want = result(t, live)
 		if c := live.Cells[0]; c.Stale() || !slices.ContainsFunc(c.Notes,
@@ -161,7 +152,7 @@ func TestWithdrawn_CutAnywhere(t *testing.T) {
 		if raced && cut%4 != 0 {
 			continue
 		}
-		journal := filepath.Join(t.TempDir(), "cut.jsonl")
+		journal := filepath.Join(dir, fmt.Sprintf("cut%d.jsonl", cut))
 		n := 0
 		synctest.Test(t, func(t *testing.T) {
 			attempt{plan: plan, journal: journal, server: liar(t, 1), keep: func(event.Event) error {
@@ -202,7 +193,7 @@ func TestWithdrawn_Budget(t *testing.T) {
 				if len(c.Verdicts) != 3 || c.Stale() {
 					t.Errorf("%s: %s has %d verdicts", order, c.Name(), len(c.Verdicts))
 				}
-				if n := len(c.Judged()); n != 6 { // more of a report that is not believed makes nothing certain
+				if n := len(c.Judged()); n != 6 { // more figures from a distrusted report make nothing certain
 					t.Errorf("%s: %s played %d repeats, want 6", order, c.Name(), n)
 				}
 			}

@@ -10,12 +10,11 @@ import (
 	"homellm/engine/event"
 	"homellm/engine/exit"
 	"homellm/engine/sim"
-	"homellm/scenarios"
 )
 
-// TestSkipLooksAwayOnlyFromWhatNobodyCanTell plays quickstart, whose gates of the cache may be skipped: it passes on
-// a server that has no word for what it found in its cache, and not on one that has it and leaves it out of one turn.
-func TestSkipLooksAwayOnlyFromWhatNobodyCanTell(t *testing.T) {
+// TestSkip_OnlyUnsupported plays quickstart, whose gates of the cache may be skipped: it passes on a server that never
+// reports cached tokens, and not on one that does and leaves them out of one turn.
+func TestSkip_OnlyUnsupported(t *testing.T) {
 	noMetrics := sim.Fault{Kind: "no_metrics"}
 	for name, c := range map[string]struct {
 		config  sim.Config
@@ -28,11 +27,7 @@ func TestSkipLooksAwayOnlyFromWhatNobodyCanTell(t *testing.T) {
 		"no cache": {sim.Config{NoPrefixCache: true}, event.Fail, exit.Fail},
 	} {
 		t.Run(name, func(t *testing.T) {
-			data, err := scenarios.FS.ReadFile("quickstart.yaml")
-			if err != nil {
-				t.Fatal(err)
-			}
-			plan := load(t, "quickstart.yaml", data, library(t))
+			plan := load(t, "quickstart.yaml", shippedFile(t, "quickstart"), library(t))
 			synctest.Test(t, func(t *testing.T) {
 				var g rig
 				g.play(t, plan, c.config)
@@ -51,7 +46,7 @@ func TestSkipLooksAwayOnlyFromWhatNobodyCanTell(t *testing.T) {
 }
 
 // TestNoConditionPassesOnAnAnswerThatIsNone plays a model that spends its budget on reasoning, and one whose answer is
-// cut: what holds of it only because nothing more was said is no pass, however it is written.
+// cut: a condition that is true only because nothing more was said does not pass, however it is written.
 func TestNoConditionPassesOnAnAnswerThatIsNone(t *testing.T) {
 	beginnings := []string{
 		`not (turn.text startsWith "I have no idea at all")`,

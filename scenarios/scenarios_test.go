@@ -92,8 +92,7 @@ func TestEveryScenarioIsClean(t *testing.T) {
 	}
 }
 
-// TestEditorsFindTheSchema holds the first line of every scenario, which tells an editor where
-// the schema is.
+// TestEditorsFindTheSchema checks the first line of every scenario, which tells an editor where the schema is.
 func TestEditorsFindTheSchema(t *testing.T) {
 	const want = "# yaml-language-server: $schema=../schema/scenario.v1.json\n"
 	for _, name := range names(t) {
@@ -213,8 +212,8 @@ func TestLongDocumentsAreLong(t *testing.T) {
 	}
 }
 
-// TestFactsStandInOnePlace holds what the text assertions of rag-long rest on: what they look for
-// is in exactly one document, once, and no question gives it away.
+// TestFactsStandInOnePlace checks what the text assertions of rag-long depend on: the facts that they look for are in
+// exactly one document, once, and no question gives them away.
 func TestFactsStandInOnePlace(t *testing.T) {
 	facts := map[string]string{
 		"41 Nm":                        "manual",
@@ -249,7 +248,7 @@ func TestFactsStandInOnePlace(t *testing.T) {
 	}
 }
 
-// TestNotesAndLogHoldTheirFactsOnce holds the same for the scenarios that inject the notes and the log.
+// TestNotesAndLogHoldTheirFactsOnce checks the same for the scenarios that inject the notes and the log.
 func TestNotesAndLogHoldTheirFactsOnce(t *testing.T) {
 	for _, name := range []string{"rag-small.yaml", "rag-placement.yaml"} {
 		scenario := load(t, name).Cells[0].Scenario
@@ -282,7 +281,7 @@ func questions(t *testing.T, c *dsl.Conversation) []string {
 		err := step.Play(h, func(turn dsl.Turn) (dsl.Reply, error) {
 			said := turn.Messages[len(turn.Messages)-1].Content
 			if end := strings.LastIndex(said, "\n\n"); end >= 0 {
-				said = said[end:] // no question of this scenario has a paragraph of its own
+				said = said[end:] // the questions of this scenario are single paragraphs
 			}
 			out = append(out, said)
 			return dsl.Reply{}, nil
@@ -294,9 +293,8 @@ func questions(t *testing.T, c *dsl.Conversation) []string {
 	return out
 }
 
-// TestRemovalInTheMiddleLeavesMoreThanHalf holds the arrangement of rag-long: the gate is at half
-// of the prompt, and what stands in front of the removed document is clearly more than that, yet
-// far from everything.
+// TestRemovalInTheMiddleLeavesMoreThanHalf checks the arrangement of rag-long: the gate is at half of the prompt, and
+// the part before the removed document is clearly more than that, yet far from everything.
 func TestRemovalInTheMiddleLeavesMoreThanHalf(t *testing.T) {
 	for _, turn := range load(t, "rag-long.yaml").Cells[0].Turns {
 		if turn.Step != "after_removal" || turn.Turn != 1 {

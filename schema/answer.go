@@ -46,7 +46,7 @@ var subschemas = map[string]string{
 	"allOf": "list", "anyOf": "list", "oneOf": "list",
 }
 
-// types are the words for the kinds of values.
+// types are JSON Schema's names for types.
 var types = []string{"string", "number", "integer", "boolean", "array", "object", "null"}
 
 // NewAnswerSchema checks and compiles a schema. It loads nothing.
@@ -155,7 +155,7 @@ func (l *linter) lint(v any, path []string) {
 	}
 }
 
-// word finds a type or a format that there is not.
+// word reports an unknown type or format.
 func (l *linter) word(at []string, key string, v any) {
 	word, isText := v.(string)
 	switch {
@@ -307,15 +307,8 @@ func (s *AnswerSchema) Check(text string) (ok bool, why string, err error) {
 			ok, err = false, fmt.Errorf("the text cannot be checked: %v", p)
 		}
 	}()
-	if len(text) > mostText {
-		return false, "", fmt.Errorf("the text has %d bytes, and at most %d are checked", len(text), mostText)
-	}
-	text = strings.TrimSpace(text)
-	if rest, fenced := strings.CutPrefix(text, "```"); fenced {
-		_, rest, _ = strings.Cut(rest, "\n") // the language of the fence
-		if text, fenced = strings.CutSuffix(rest, "```"); !fenced {
-			return false, "it is not JSON: the fenced block has no end", nil
-		}
+	if text, why, err = Unfenced(text); why != "" || err != nil {
+		return false, why, err
 	}
 	var v any
 	if err := json.Unmarshal([]byte(text), &v); err != nil {
@@ -337,6 +330,22 @@ func (s *AnswerSchema) Check(text string) (ok bool, why string, err error) {
 		return false, at + ": " + message, nil
 	}
 	return true, "", nil
+}
+
+// Unfenced returns the JSON in a text: the whole text, or the contents of the fenced block that it consists of. Why
+// says that there is none; the error says that the text is too large.
+func Unfenced(text string) (inner, why string, err error) {
+	if len(text) > mostText {
+		return "", "", fmt.Errorf("the text has %d bytes, and at most %d are checked", len(text), mostText)
+	}
+	inner = strings.TrimSpace(text)
+	if rest, fenced := strings.CutPrefix(inner, "```"); fenced {
+		_, rest, _ = strings.Cut(rest, "\n") // skips the language of the fence
+		if inner, fenced = strings.CutSuffix(rest, "```"); !fenced {
+			return "", "it is not JSON: the fenced block has no end", nil
+		}
+	}
+	return inner, "", nil
 }
 
 // count counts the values of a document, and stops above the limit.

@@ -82,7 +82,7 @@ func TestNewAnswerSchema_Problems(t *testing.T) {
 	}
 }
 
-// TestShape_Bounds holds that no schema and no answer takes long, whoever wrote it.
+// TestShape_Bounds checks that no schema and no answer takes long, whoever wrote it.
 func TestAnswerSchema_Bounds(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(`{"definitions": {"d0": {"type": "string"}`)

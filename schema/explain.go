@@ -42,6 +42,9 @@ func (e *explainer) explain(s *jsonschema.Schema, v any, path []string) {
 			p.Known = append(p.Known, fmt.Sprint(c))
 		}
 		p.Help = "use " + choice(p.Known)
+		if text, ok := v.(string); ok {
+			p.Meant = meant(text, p.Known)
+		}
 		return
 	}
 	for _, sub := range s.AllOf {
@@ -104,6 +107,7 @@ func (e *explainer) object(s *jsonschema.Schema, v map[string]any, path []string
 			if !additional {
 				p := e.add(path, "unknown-key", "unknown key %q", key)
 				p.Key, p.Known = key, slices.Sorted(maps.Keys(s.Properties))
+				p.Meant = meant(key, p.Known)
 				if at := below(s, key); at != "" {
 					p.Help = "it belongs in " + at
 				}

@@ -47,9 +47,8 @@ var keywords = []string{
 	"minimum", "maximum", "exclusiveMinimum", "format", "allOf", "anyOf", "oneOf",
 }
 
-// TestLint refuses what compiles and does nothing: unknown keywords, siblings of $ref, patterns
-// that are not anchored, objects that are open without saying what they hold, and properties
-// that nobody has described.
+// TestLint refuses what compiles and does nothing: unknown keywords, siblings of $ref, patterns that are not anchored,
+// objects that are open without saying what they hold, and properties without a description.
 func TestLint(t *testing.T) {
 	for _, kind := range Kinds() {
 		var root any
@@ -126,7 +125,7 @@ func TestLint(t *testing.T) {
 	}
 }
 
-// TestDefaultsAreValid holds every default and every example against the schema that it stands in.
+// TestDefaultsAreValid checks every default and every example against its own schema.
 func TestDefaultsAreValid(t *testing.T) {
 	for _, kind := range Kinds() {
 		n := 0
@@ -206,9 +205,9 @@ func TestValidate(t *testing.T) {
 			}},
 		{"no action", func(_, step map[string]any) { delete(step, "ask") }, []Problem{
 			{Path: steps, Rule: "one-of", Message: "one of these keys is missing: ask, inject, query, remove, continue, " +
-				"edit, compact, wait",
+				"edit, compact, wait, retrieve",
 				Help: "add exactly one of them", Missing: at("ask", "inject", "query", "remove", "continue", "edit", "compact",
-					"wait")},
+					"wait", "retrieve")},
 		}},
 		{"two actions", func(_, step map[string]any) { step["continue"] = "x" }, []Problem{
 			{Path: steps, Key: "continue", Rule: "one-of", Message: "only one of these keys is possible: ask, continue",
@@ -299,7 +298,7 @@ func FuzzExplain(f *testing.F) {
 
 func TestDescribe(t *testing.T) {
 	into := Describe("scenario", "into")
-	if len(into) != 1 || into[0].Path != "conversations[].steps[].inject.into" ||
+	if len(into) != 2 || into[0].Path != "conversations[].steps[].inject.into" ||
 		!cmp.Equal(into[0].Values, []string{"turn", "system", "message"}) || into[0].Default != "turn" {
 		t.Errorf("into: %+v", into)
 	}

@@ -14,11 +14,11 @@ import (
 // historyRuns are the runs of a simulated history.
 const historyRuns = 200
 
-// history is a kind of history: the noise of a run has a standard deviation of 1, and add is what comes to it.
+// history is a kind of history: the noise of a run has a standard deviation of 1, and add is added to it.
 type history struct {
 	Name     string
 	at       []int // the first run of each new level
-	from, to int   // between which runs the level moves steadily; 0: it does not
+	from, to int   // the runs between which the level moves steadily; 0: it does not
 	add      func(run int, r *rand.Rand) float64
 }
 
@@ -105,7 +105,7 @@ func (c *counted) count(h history, points []int) {
 	}
 }
 
-// leastRuns is how far from a steady change a step may be placed that stands for it.
+// leastRuns is how far from a steady change a step may be found and still count as that change.
 const leastRuns = 5
 
 func (c counted) cells() string {
@@ -116,8 +116,8 @@ func (c counted) cells() string {
 	return fmt.Sprintf("%s | %.2f", found, float64(c.wrong)/float64(c.all))
 }
 
-// changes writes how well changes of level are found in histories. It holds that nine of ten shifts of three standard
-// deviations are found, and that at most one point in twenty histories is wrong.
+// changes writes how well changes of level are found in histories. It checks that nine of ten shifts of three standard
+// deviations are found, and that there is at most one wrong point in twenty histories.
 func changes(w io.Writer, trials int) (missed []error) {
 	var theirs otava
 	if err := json.Unmarshal(recorded, &theirs); err != nil {

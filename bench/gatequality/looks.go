@@ -24,18 +24,18 @@ type stopping struct {
 
 // stoppings judge `p50 < limit`.
 func stoppings() []stopping {
-	settle := func(v []float64, limit float64, looks stats.Looks) metrics.Certainty {
+	decide := func(v []float64, limit float64, looks stats.Looks) metrics.Certainty {
 		s := metrics.NewDist(v).Certain(v, 50, "<", limit, "ms", len(v), looks)
 		s.OK = s.OK && s.More == 0
 		return s
 	}
 	return []stopping{
 		{"one look at 20 repeats", func(v []float64, limit float64) (int, metrics.Certainty) {
-			return compare.DefaultRepeats, settle(v[:compare.DefaultRepeats], limit, nil)
+			return compare.DefaultRepeats, decide(v[:compare.DefaultRepeats], limit, nil)
 		}},
 		{"a look after every repeat, at the full 95 %", func(v []float64, limit float64) (n int, s metrics.Certainty) {
 			for n = firstRepeats; n <= mostRepeats; n++ {
-				if s = settle(v[:n], limit, nil); s.OK {
+				if s = decide(v[:n], limit, nil); s.OK {
 					return n, s
 				}
 			}
@@ -45,7 +45,7 @@ func stoppings() []stopping {
 			var looks stats.Looks
 			for n = firstRepeats; n <= mostRepeats; n = stats.NextLook(n) {
 				looks = append(looks, n)
-				if s = settle(v[:n], limit, looks); s.OK {
+				if s = decide(v[:n], limit, looks); s.OK {
 					break
 				}
 			}
@@ -65,9 +65,9 @@ func sequential(s stopping, above float64, trials int) (wrong, right int, repeat
 		for i := range v {
 			v[i] = m.at(0, i, ttft*(1+above))
 		}
-		played, settled := s.of(v, ttft)
+		played, decision := s.of(v, ttft)
 		repeats += float64(played) / float64(trials)
-		if !settled.OK {
+		if !decision.OK {
 			continue
 		}
 		if metrics.NewDist(v[:played]).P50 < ttft {

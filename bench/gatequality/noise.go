@@ -23,7 +23,7 @@ type noise struct {
 	Tick     float64 // the clock tells shares of the true value that are multiples of this
 }
 
-// noises are what the gates are held against, each on its own.
+// noises lists the kinds of noise that the gates are tested with, one at a time.
 var noises = []struct {
 	name string
 	noise
@@ -49,12 +49,12 @@ func (n noise) scaled(by float64) noise {
 	return n
 }
 
-// machine is the state of a machine over one run: what all repeats share, on any server.
+// machine is the state of a machine during one run, which all repeats share, on any server.
 type machine struct {
 	noise
 	slope, from, level, jitter float64
 	throttled                  bool
-	began                      float64 // the sum of the rise of earlier runs
+	began                      float64 // number of earlier runs, which have heated the machine
 	random                     *rand.Rand
 }
 
@@ -103,7 +103,7 @@ func (n noise) inTurn(random *rand.Rand, a, b float64, repeats int) (x, y []floa
 	return x, y
 }
 
-// runs plays servers with these true values one after the other, each in a separate run.
+// runs plays servers with the given true values one after the other, each in a separate run.
 func (n noise) runs(random *rand.Rand, means []float64, repeats int) (out [][]float64) {
 	for k, mean := range means {
 		m := n.run(random)

@@ -46,7 +46,7 @@ type metric struct {
 var simulated = []metric{{"steps.a.ttft_ms", ttft}, {"steps.a.tpot_ms", tpot}, {"steps.b.ttft_ms", ttft},
 	{"steps.b.tpot_ms", tpot}}
 
-// alike is how many of them are of one kind: what is counted of one kind of gate is counted of so many gates.
+// alike is how many of them are of one kind, and so how many gates the counts of one kind include.
 const alike = 2
 
 // values of a side by the path of the metric, one list for each run.
@@ -120,7 +120,7 @@ func builtIn() []compare.Gate {
 	return out
 }
 
-// counts are what many comparisons came to.
+// counts holds the results of many comparisons.
 type counts struct {
 	trials  int
 	worse   map[string]int // by kind of gate
@@ -129,7 +129,7 @@ type counts struct {
 	unknown int            // comparisons that end with 4
 }
 
-// most is how often the kind of gate that did so most often was called worse.
+// most is how often a gate was called worse, for the kind of gate with the most such calls.
 func (c counts) most() int {
 	n := 0
 	for _, k := range c.worse {
@@ -172,7 +172,7 @@ func compared(l way, n noise, gates []compare.Gate, of []metric, repeats, trials
 	return c
 }
 
-// later is compared, begun now and read later: as many at once as there are processors.
+// later starts a comparison now, to be read later; as many run at once as there are processors.
 func later(l way, n noise, gates []compare.Gate, of []metric, repeats, trials int,
 	change func(random *rand.Rand) func(v []float64, m metric)) func() counts {
 	out := make(chan counts, 1)

@@ -15,8 +15,8 @@ import (
 	"homellm/engine/metrics"
 )
 
-// TestPage makes the page anew from a few comparisons and holds every figure of the committed
-// one to it, within the error of both. It so holds the promises as well, which the page keeps.
+// TestPage makes the page again from a few comparisons and compares every figure of the committed one with it, within
+// the error of both. This checks the promises too, which the page keeps.
 func TestPage(t *testing.T) {
 	committed, err := os.ReadFile("../../docs/gate-quality.md")
 	if err != nil {
@@ -78,7 +78,7 @@ func figures(text string) []figure {
 	return out
 }
 
-// TestPromises holds the promises on the committed page, at the default repeats.
+// TestPromises checks the promises on the committed page, at the default repeats.
 func TestPromises(t *testing.T) {
 	committed, err := os.ReadFile("../../docs/gate-quality.md")
 	if err != nil {
@@ -98,7 +98,7 @@ func TestPromises(t *testing.T) {
 	}
 }
 
-// TestNoise holds the generator against the figures that the page states.
+// TestNoise compares the generator with the figures that the page states.
 func TestNoise(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 1))
 	jitter := noise{Jitter: 0.03}.run(random)

@@ -1,9 +1,10 @@
 // Soak plays run after run without a pause, over real sockets, and watches what it costs to keep going: goroutines,
-// file descriptors and memory. The simulator is a separate process and resets one connection in
-// a hundred, so that the path of failed requests is worn as well.
+// file descriptors and memory. The simulator is a separate process and resets one connection in a hundred, so that the
+// path of failed requests is exercised too.
 //
 //	go run ./bench/soak -for 10m -o docs/soak.md
 //	go run ./bench/soak -for 20s                    a quick look, on standard output
+//	go run ./bench/soak -users 64 -for 3m           users who play at the same time
 //
 // It exits with 1 if something grew that should not have.
 package main
@@ -42,12 +43,14 @@ func run(ctx context.Context) error {
 	serve := flag.Bool("serve", false, "be the simulator: print its address and serve until standard input ends (soak "+
 		"starts it so itself)")
 	duration := flag.Duration("for", 2*time.Hour, "how long to play; the run being played then is played to its end")
+	var by load
+	flag.IntVar(&by.users, "users", 0, "how many users play at the same time; 0: one, who does not think")
 	file := flag.String("o", "", "write the page to this file, not to standard output")
 	flag.Parse()
 	if *serve {
 		return serveSimulator(ctx, os.Stdout, os.Stdin) //nolint:forbidigo // a command's own process
 	}
-	seen, err := soak(ctx, *duration)
+	seen, err := soak(ctx, by, *duration)
 	if err != nil {
 		return err
 	}

@@ -28,12 +28,12 @@ func (s *soaked) page(w io.Writer) error {
 		most.goroutines, most.files = max(most.goroutines, v.goroutines), max(most.files, v.files)
 		most.heap = max(most.heap, v.heap)
 	}
-	kept := (float64(s.peak) - float64(first.heap)) / turnsPerRun
+	kept := (float64(s.peak) - float64(first.heap)) / float64(s.load.turns())
 	fmt.Fprintf(w, `# A long run
 
 Written by %s: %d runs, one after the other without a pause, that
 took %s with %d turns, %.0f a second, over real sockets, against a simulator in a separate process whose clock
-runs %d times as fast, and that resets one connection in a hundred (%d requests failed, as they should).
+runs %d times as fast, and that resets one connection in a hundred (%d requests failed, as they should).%s
 At most %s passed without the end of a reply. On %s/%s with %d processors and %s, %s.
 
 | after a run | first tenth of the runs | last run | most | may be |
@@ -48,8 +48,9 @@ MB.%s
 
 | after | turns | goroutines | open files | heap |
 |---|---|---|---|---|
-`, "`go run ./bench/soak -for "+short(s.planned)+" -o docs/soak.md`", len(s.samples), s.took.Round(time.Second), s.turns,
-		float64(s.turns)/s.took.Seconds(), speed, s.failed, s.pause.Round(time.Millisecond),
+`, "`go run ./bench/soak"+s.load.flags()+" -for "+short(s.planned)+" -o docs/soak.md`", len(s.samples),
+		s.took.Round(time.Second), s.turns,
+		float64(s.turns)/s.took.Seconds(), speed, s.failed, s.load.sentence(), s.pause.Round(time.Millisecond),
 		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), s.finished.Format(time.DateOnly),
 		first.goroutines, last.goroutines, most.goroutines, moreGoroutines,
 		count(first.files), count(last.files), count(most.files), moreFiles,
@@ -78,6 +79,22 @@ MB.%s
 		grew = append(grew, errors.New("no request failed: the faults did not come"))
 	}
 	return errors.Join(grew...)
+}
+
+// flags are those of the command that plays this load.
+func (l load) flags() string {
+	if l.users == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" -users %d", l.users)
+}
+
+// sentence says who played, if it was not one user.
+func (l load) sentence() string {
+	if l.users == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" %d users played at the same time, and every turn of each was played.", l.users)
 }
 
 // long is how long a run must be to show what happens after hours.

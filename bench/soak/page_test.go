@@ -20,7 +20,7 @@ func TestGrowthIsFound(t *testing.T) {
 	} {
 		s := &soaked{start: sample{goroutines: 4}, took: time.Hour, failed: 3, peak: 6e6}
 		for i := range 22 {
-			v := sample{goroutines: 4, files: 13, heap: 5e6, turns: i * turnsPerRun}
+			v := sample{goroutines: 4, files: 13, heap: 5e6, turns: i * s.load.turns()}
 			plant(i, &v, s)
 			s.samples = append(s.samples, v)
 		}

@@ -23,12 +23,31 @@ import (
 	"homellm/engine/target"
 )
 
-// turnsPerRepeat is how many turns the scenario has, and repeats how often one run plays it.
+// turnsPerRepeat is how many turns the scenario has, and passes how often one run plays it, by all users together.
 const (
 	turnsPerRepeat = 10
-	repeats        = 200
-	turnsPerRun    = repeats * turnsPerRepeat
+	passes         = 200
 )
+
+// load is who plays.
+type load struct {
+	users int // who play at the same time; 0: one, who does not think
+}
+
+func (l load) repeats() int { return max(1, passes/max(1, l.users)) }
+
+// turns is how many turns a run has.
+func (l load) turns() int { return l.repeats() * max(1, l.users) * turnsPerRepeat }
+
+// settings are those of the scenario's run.
+func (l load) settings() string {
+	out := fmt.Sprintf("warmup: 0, repeats: %d, error_budget: 20%%", l.repeats())
+	if l.users == 0 {
+		return out + ", isolation: {cache: salt, scope: repeat}"
+	}
+	return out + fmt.Sprintf(", play: together, users: %d, isolation: {cache: salt, scope: user}, "+
+		"think_time: {mean: 100ms, distribution: exponential, seed: 1}", l.users)
+}
 
 // scenario is a conversation that grows, in the harbour of which the simulator makes trouble.
 const scenario = `schema: homellm.scenario/v1
@@ -36,7 +55,7 @@ name: soak
 defaults:
   history: recorded
   request: {temperature: 0, seed: 1, max_tokens: 16, ignore_eos: true}
-run: {warmup: 0, repeats: %d, error_budget: 20%%, isolation: {cache: salt, scope: repeat}}
+run: {%s}
 conversations:
   - id: main
     system: You know the harbour and answer in one sentence.
@@ -57,6 +76,7 @@ type sample struct {
 
 // soaked is the observations of the whole test.
 type soaked struct {
+	load     load
 	samples  []sample // after each run, when it is closed and its fold released
 	start    sample   // before anything was opened
 	took     time.Duration
@@ -69,7 +89,7 @@ type soaked struct {
 	finished time.Time
 }
 
-func soak(ctx context.Context, duration time.Duration) (*soaked, error) {
+func soak(ctx context.Context, by load, duration time.Duration) (*soaked, error) {
 	address, stop, err := startSimulator(ctx)
 	if err != nil {
 		return nil, err
@@ -80,11 +100,11 @@ func soak(ctx context.Context, duration time.Duration) (*soaked, error) {
 		return nil, fmt.Errorf("making a folder: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	plan, err := load(ctx, address)
+	plan, err := by.plan(ctx, address)
 	if err != nil {
 		return nil, err
 	}
-	out := &soaked{planned: duration, start: look(0, 0)}
+	out := &soaked{load: by, planned: duration, start: look(0, 0)}
 	begun := time.Now()
 	last := begun
 	for time.Since(begun) < duration {
@@ -101,7 +121,7 @@ func soak(ctx context.Context, duration time.Duration) (*soaked, error) {
 	return out, nil
 }
 
-// play plays the plan once. Last is when a reply ended before it.
+// play plays the plan once. Last is the end of the last reply before it.
 func play(ctx context.Context, plan *dsl.Plan, path string, out *soaked, last *time.Time) error {
 	journal, err := event.Create(path)
 	if err != nil {
@@ -130,9 +150,9 @@ func play(ctx context.Context, plan *dsl.Plan, path string, out *soaked, last *t
 	if info, statErr := os.Stat(path); statErr == nil {
 		out.journals += info.Size()
 	}
-	if err == nil && turns < turnsPerRun {
+	if all := out.load.turns(); err == nil && turns != all {
 		_, _, why := fold.Outcome()
-		err = fmt.Errorf("only %d of %d turns were played: %s %v", turns, turnsPerRun, why, fold.Cells[0].Done)
+		err = fmt.Errorf("%d of %d turns were played: %s %v", turns, all, why, fold.Cells[0].Done)
 	}
 	out.turns += turns
 	out.peak = max(out.peak, look(0, 0).heap)
@@ -152,8 +172,8 @@ func look(at time.Duration, turns int) sample {
 	return s
 }
 
-// load plans the scenario for the simulator at address.
-func load(ctx context.Context, address string) (*dsl.Plan, error) {
+// plan plans the scenario for the simulator at address.
+func (l load) plan(ctx context.Context, address string) (*dsl.Plan, error) {
 	found, err := server.Probe(ctx, address, nil)
 	if err != nil {
 		return nil, fmt.Errorf("asking the simulator what it is: %w", err)
@@ -170,7 +190,7 @@ func load(ctx context.Context, address string) (*dsl.Plan, error) {
 		fmt.Fprintf(&steps, "      - {id: more_%d, continue: And what of ship number %d?, reply: It lies at quay %d.}\n", i,
 			i, i)
 	}
-	text := fmt.Sprintf(scenario, repeats, steps.String())
+	text := fmt.Sprintf(scenario, l.settings(), steps.String())
 	plan, ds := dsl.Load(dsl.File{Name: "soak.yaml", Data: []byte(text)}, lib, judge.Vocabulary(), opt)
 	if ds.Errors() {
 		return nil, ds

@@ -47,6 +47,8 @@ The exit code is that of the comparison, or of the run if that is worse.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeScenarios,
 		RunE: func(c *cobra.Command, args []string) error {
+			p, end := f.events.open(p)
+			defer end()
 			return ab(c.Context(), p, args, f)
 		},
 	}
@@ -55,6 +57,7 @@ The exit code is that of the comparison, or of the run if that is worse.`,
 	fl.StringVar(&f.b, "b", "", "profile that is judged (required)")
 	f.libraryFlags.add(c)
 	f.compareFlags.add(c) //nolint:staticcheck // the qualified name shows which of the embedded flags is meant
+	f.events.add(c)
 	f.addBudget(fl)
 	f.repeats = compare.DefaultRepeats
 	fl.Var(&f.repeats, "repeats", "measured passes of each side")

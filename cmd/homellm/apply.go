@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"strings"
 	"syscall"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"homellm/dsl"
+	"homellm/engine"
 	"homellm/engine/exit"
 	"homellm/engine/judge"
 	"homellm/engine/metrics"
@@ -26,6 +28,7 @@ type applyFlags struct {
 	selection
 	libraryFlags
 	addressFlags
+	fleet    fleetFlags
 	out      string
 	format   string
 	failFast bool
@@ -40,10 +43,12 @@ type applyFlags struct {
 	begun         *results.Folder // journal of the resumed run; nil: none is resumed
 
 	watch    bool
-	watching *watch.Files // what --watch waits for; nil: it is not given
+	watching *watch.Files // the files that --watch watches; nil: without --watch
 	otlp     string       // address of a collector; empty: none
+	events   eventsFlag
 
 	budget time.Duration
+	search engine.Search                                                         // of tune
 	judge  func(f *metrics.Run, cells []string, looks stats.Looks) []judge.Doubt // of ab: the uncertain gates
 }
 
@@ -66,6 +71,8 @@ simulator, even if the scenario names one.`,
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: completeScenarios,
 		RunE: func(c *cobra.Command, args []string) error {
+			p, end := f.events.open(p)
+			defer end()
 			play := func(seen *watch.Files) error {
 				out, err := publish.Asked(f.outputs).Runs(p.place())
 				if err != nil {
@@ -101,7 +108,7 @@ simulator, even if the scenario names one.`,
 		false,
 		"play on no simulator: where no real server is found or chosen, end with exit code 5",
 	)
-	fl.StringVar(&f.resume, "resume", "", "results folder of an interrupted run to continue: finished cells are kept")
+	fl.StringVar(&f.resume, "resume", "", "interrupted run to continue, by its folder or name: finished cells are kept")
 	fl.BoolVar(
 		&f.resumeChanged,
 		"resume-changed",
@@ -114,7 +121,13 @@ simulator, even if the scenario names one.`,
 	fl.StringVar(&f.otlp, "otlp", "",
 		"address of an OpenTelemetry collector (OTLP over HTTP) that each run is sent to when it has\n"+
 			"ended, such as http://127.0.0.1:4318; keys come from OTEL_EXPORTER_OTLP_HEADERS")
+	f.events.add(c)
 	f.addBudget(fl)
+	f.fleet.add(c)
+	dir := results.Default
+	if err := c.RegisterFlagCompletionFunc("resume", p.completeRuns(&dir, math.MaxInt)); err != nil {
+		panic(err) // the flag was added above
+	}
 	c.MarkFlagsMutuallyExclusive("url", "server")
 	c.MarkFlagsMutuallyExclusive("resume", "out")
 	c.MarkFlagsMutuallyExclusive("watch", "out")
@@ -129,7 +142,7 @@ func apply(ctx context.Context, p process, args []string, f applyFlags) error {
 	if err != nil {
 		return err
 	}
-	if _, err := f.collector(); err != nil {
+	if _, err := f.collector(p); err != nil {
 		return err
 	}
 	named, err := f.scenarios(p, args)
@@ -156,12 +169,16 @@ func apply(ctx context.Context, p process, args []string, f applyFlags) error {
 	if f.resumeChanged && f.resume == "" {
 		return exit.Errorf(exit.Usage, "add --resume DIR", "--resume-changed needs --resume")
 	}
-	if f.resume != "" {
-		if f.begun, err = results.Reopen(f.resume); err != nil {
-			return err
-		}
-		defer f.begun.Journal.Close()
+	done, err := f.reopen(p)
+	if err != nil {
+		return err
 	}
+	defer done()
+	leave, err := f.enterFleet(ctx, p, named)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	plans, choice, err := planAll(ctx, p, lib, named, f)
 	if err != nil {
 		return err

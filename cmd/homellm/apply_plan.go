@@ -49,7 +49,7 @@ func planAll(
 	if bad := check(named, lib, opt); bad.Errors() {
 		return nil, nil, bad
 	}
-	choice := &target.Choice{Means: p.means(f.quiet), Library: lib, NoSim: f.noSim, Key: where}
+	choice := &target.Choice{Means: p.means(f.quiet), Library: lib, NoSim: f.noSim, Key: where, Elsewhere: f.fleet.asked()}
 	if err := choice.Choose(ctx, f.url, &opt); err != nil {
 		return nil, nil, err
 	}
@@ -59,6 +59,11 @@ func planAll(
 	}
 	if err := p.leftOut(out, len(plans), f.quiet); err != nil {
 		return nil, nil, err
+	}
+	if f.fleet.asked() {
+		if err := f.fleet.fit(ctx, plans); err != nil {
+			return nil, nil, err
+		}
 	}
 	for _, plan := range plans {
 		for _, cell := range plan.Cells {
@@ -73,4 +78,16 @@ func planAll(
 		}
 	}
 	return plans, choice, nil
+}
+
+// enterFleet connects to the fleet that is to play, if one is. The returned function ends the connection.
+func (f *applyFlags) enterFleet(ctx context.Context, p process, named []dsl.File) (leave func(), err error) {
+	if !f.fleet.asked() {
+		return func() {}, nil
+	}
+	if f.maxConversations > 0 && len(named) > 1 {
+		return nil, exit.Errorf(exit.Usage, "play them one after another",
+			"--max-conversations counts over all scenarios, and each box plays one")
+	}
+	return f.fleet.open(ctx, p, named)
 }

@@ -41,14 +41,21 @@ func play(
 	format report.Format,
 	several bool,
 ) (int, error) {
+	if f.budget > 0 && plan.Duration > 0 {
+		return 0, exit.Errorf(exit.Usage, "leave --budget out", "--budget has no repeats to add: %s is played for %v",
+			plan.Name, plan.Duration)
+	}
 	res, err := f.openResults(plan, several)
 	if err != nil {
 		return 0, err
 	}
 	defer res.Journal.Close()
+	if err := f.events.follow(res.Journal); err != nil {
+		return 0, err
+	}
 	dir, fold := res.Dir, res.Fold
 	f.collect.Add(fold, dir)
-	again := results.Command(files.Argument(plan.File), slices.Concat(f.changed(), f.where()), dir)
+	again := results.Command(f.search.Of, files.Argument(plan.File), slices.Concat(f.changed(), f.where()), dir)
 
 	machine := openTelemetry(ctx, choice.Opener.PIDs)
 	defer machine.Close()
@@ -63,6 +70,7 @@ func play(
 	}
 	res.Header.Homellm, res.Header.Host, res.Header.Options = version(), facts, f.changed()
 	choice.Logs.Results, choice.Opener.Launcher.Memory = dir, machine
+	choice.Logs.Latest = f.search.Of != nil // a search starts its servers many times
 	bar := startProgress(p, plan, f.quiet)
 	opt := engine.Options{
 		Header: res.Header,
@@ -73,10 +81,15 @@ func play(
 			Elapsed: res.Elapsed,
 			Changed: res.Changed,
 		},
-		Open: choice.Open, FailFast: f.failFast, Progress: bar.show, Calibrate: client.Calibrate,
+		Open: choice.Open, FailFast: f.failFast, Progress: f.fleet.show(bar.show), Calibrate: client.Calibrate,
 		Budget:  engine.Budget{Time: f.budget, Judge: f.judge},
+		Search:  f.search,
 		Machine: engine.Machine{Telemetry: machine, PIDs: choice.Opener.PIDs},
 		Models:  engine.Models{Templates: p.templates(choice.Library), Tokenizer: p.tokenizer},
+	}
+	if f.fleet.asked() { // nothing is measured on this machine
+		opt.Elsewhere = f.fleet.elsewhere(p, plan, res, f.order(plan), bar.show)
+		opt.Calibrate, opt.Machine, opt.Header.Host = nil, engine.Machine{}, nil
 	}
 	if filepath.Dir(dir) == results.Default {
 		opt.Since = p.lookBack(ctx, dir)
@@ -94,7 +107,7 @@ func play(
 			})
 		}
 	}
-	pace(p.getenv, gcMeasured, math.MaxInt64)
+	pace(p.getenv, paceOf(plan), math.MaxInt64)
 	err = engine.Run(ctx, plan, opt)
 	bar.stop()
 	if stopErr := choice.Opener.Close(); stopErr != nil {
@@ -116,14 +129,23 @@ func play(
 		}
 		fmt.Fprintf(
 			p.stderr,
-			"homellm: interrupted by %s; finished cells are kept in %s\nhomellm: hint: continue with: %s\n",
+			"homellm: interrupted by %s; %s are kept in %s\nhomellm: hint: continue with: %s\n",
 			fold.Done.Interrupted,
+			f.kept(),
 			dir,
 			again,
 		)
 		return code, nil // a closed terminal cannot take the report; the results are on disk
 	}
 	return code, err
+}
+
+// kept is what a resumed run does not play again.
+func (f applyFlags) kept() string {
+	if f.search.Of != nil {
+		return "whole rounds"
+	}
+	return "finished cells"
 }
 
 // openTelemetry opens the machine's sensors. It reads a GPU ten times a second, so that its energy can be computed
@@ -161,8 +183,8 @@ func conclude(p process, res *results.Folder, format report.Format) (int, error)
 	return code, unwritten
 }
 
-// lookBack finds, by cell, the run before this one of the same scenario, server, model and machine. It judges nothing
-// of the run, so that what goes wrong here is only told.
+// lookBack finds, for each cell, the previous run of the same scenario, server, model and machine. It does not affect
+// the verdict, so errors are only reported.
 func (p process) lookBack(ctx context.Context, dir string) func(*metrics.Run) map[string]event.SinceLast {
 	return func(fold *metrics.Run) map[string]event.SinceLast {
 		earlier := p.runs(filepath.Dir(dir))
@@ -185,6 +207,20 @@ func (p process) lookBack(ctx context.Context, dir string) func(*metrics.Run) ma
 		}
 		return out
 	}
+}
+
+// reopen opens the run that --resume names, if it names one, until done is called.
+func (f *applyFlags) reopen(p process) (done func(), err error) {
+	if f.resume == "" {
+		return func() {}, nil
+	}
+	if found, err := (runFlags{results.Default}).paths(p, []string{f.resume}); err == nil {
+		f.resume = found[0] // what is no name of a run is refused as a folder
+	}
+	if f.begun, err = results.Reopen(f.resume); err != nil {
+		return nil, err
+	}
+	return func() { f.begun.Journal.Close() }, nil
 }
 
 // openResults starts a results folder or, with --resume, continues in the named one.

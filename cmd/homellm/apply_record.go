@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"homellm/dsl"
+	"homellm/engine/fleet"
 	"homellm/engine/results"
 	"homellm/engine/target"
 )
@@ -45,12 +47,17 @@ func (b *budget) Set(s string) error {
 // changed lists the flags that changed the plan, to be recorded.
 func (f applyFlags) changed() []string {
 	values := map[string][]string{
-		"server": {strings.Join(f.servers, ",")}, "url": {target.WithoutUser(f.url)}, "model": {f.model},
+		"server": {strings.Join(f.servers, ",")}, "variant": f.variants,
+		"url": {target.WithoutUser(f.url)}, "model": {f.model},
 		"repeats": {
 			fmt.Sprint(f.repeats),
 		}, "context-size": {fmt.Sprint(f.contextSize)}, "max-conversations": {fmt.Sprint(f.maxConversations)},
 		"budget":       {f.budget.String()},
 		"include-tags": {strings.Join(f.include, ",")}, "exclude-tags": {strings.Join(f.exclude, ",")}, "var": f.vars,
+	}
+	if s := f.search.Of; s != nil {
+		values["for"], values["where"] = []string{s.For}, []string{s.Where}
+		values["repeats"], values["budget"] = []string{fmt.Sprint(s.Visit)}, []string{s.Budget.String()}
 	}
 	var out []string
 	for _, name := range results.Recorded {
@@ -74,6 +81,7 @@ func (f applyFlags) where() []string {
 		out = append(out, "--models="+path)
 	}
 	out = append(out, f.again()...)
+	out = append(out, f.fleet.again()...)
 	if f.noSim {
 		out = append(out, "--no-sim")
 	}
@@ -81,4 +89,13 @@ func (f applyFlags) where() []string {
 		out = append(out, "--otlp="+f.otlp)
 	}
 	return out
+}
+
+// order is what other machines have to be told to play the plan.
+func (f applyFlags) order(plan *dsl.Plan) fleet.Order {
+	return fleet.Order{
+		File: plan.File, Model: f.model, Vars: f.vars, Repeats: int(f.repeats), ContextSize: int(f.contextSize),
+		MaxConversations: int(f.maxConversations), IncludeTags: f.include, ExcludeTags: f.exclude, FailFast: f.failFast,
+		NoSim: f.noSim, ExactTokens: f.exactTokens,
+	}
 }

@@ -25,9 +25,10 @@ var argvVersions = map[string][]string{
 	"sim":      {""},
 }
 
-// TestShippedProfiles_Argv holds the command line of every shipped profile that starts a server
-// to a golden file, for every version that takes other flags.
+// TestShippedProfiles_Argv compares the command line of every shipped profile that starts a server with a golden file,
+// for every version that takes different flags.
 func TestShippedProfiles_Argv(t *testing.T) {
+	t.Parallel()
 	s := process{stderr: io.Discard}
 	lib, err := libraryFlags{}.load(s)
 	if err != nil {

@@ -1,13 +1,16 @@
 package main
 
 import (
-	"fmt"
+	"io"
+	"math"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"homellm/engine/baseline"
+	"homellm/engine/compare"
 	"homellm/engine/exit"
+	"homellm/engine/listing"
 	"homellm/engine/report"
 )
 
@@ -36,8 +39,10 @@ The noise floor (A/A) is found by halving the run's repeats at random, --aa time
 Further runs of the same setup, named after the first, add how much whole runs differ
 when nothing has changed.`,
 		Example: `  homellm baseline record results/good
+  homellm baseline record latest
   homellm baseline record --gates gates.yaml results/good results/again results/once-more`,
-		Args: cobra.MinimumNArgs(1),
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: p.completeRuns(&f.runs.dir, math.MaxInt),
 		RunE: func(_ *cobra.Command, args []string) error {
 			return recordBaseline(p, args, f, splits)
 		},
@@ -76,7 +81,8 @@ func recordBaseline(p process, args []string, f compareFlags, splits int) error 
 }
 
 func newBaselineList(p process) *cobra.Command {
-	return &cobra.Command{
+	var shown lookFlags
+	c := &cobra.Command{
 		Use:   "list [DIR]",
 		Short: "List the baselines below a folder (default baselines/)",
 		Args:  cobra.MaximumNArgs(1),
@@ -85,27 +91,23 @@ func newBaselineList(p process) *cobra.Command {
 			if len(args) > 0 {
 				dir = args[0]
 			}
-			return listBaselines(p, dir)
+			return listBaselines(p, dir, shown)
 		},
 	}
+	shown.add(c, listing.Baselined)
+	return c
 }
 
-func listBaselines(p process, dir string) error {
+func listBaselines(p process, dir string, shown lookFlags) error {
+	if err := shown.check(); err != nil {
+		return err
+	}
 	found, broken, err := baseline.List(dir)
 	if err != nil {
 		return err
 	}
-	var rows [][]string
-	for _, one := range found {
-		b := one.Baseline
-		rows = append(rows, []string{one.Path, b.Scenario, b.Name, b.Recorded.UTC().Format(time.DateOnly),
-			fmt.Sprintf("%.0f d", time.Since(b.Recorded).Hours()/24), fmt.Sprint(len(b.Metrics)), fmt.Sprint(b.Repeats())})
-	}
-	if len(rows) > 0 {
-		if err := report.Columns(p.stdout, []string{"file", "scenario", "cell", "recorded", "age", "metrics", "repeats"},
-			rows, 4); err != nil {
-			return exit.Errorf(exit.Environment, "", "printing the list: %w", err)
-		}
+	if err := shown.write(p.stdout, listing.OfBaselines(dir, found, time.Now())); err != nil {
+		return err
 	}
 	for _, err := range broken {
 		p.say("%v", err)
@@ -113,26 +115,37 @@ func listBaselines(p process, dir string) error {
 	if len(broken) > 0 {
 		return exit.With(exit.Invalid)
 	}
-	if len(rows) == 0 {
+	if len(found) == 0 {
 		p.say("no baseline below %s", dir)
 	}
 	return nil
 }
 
 func newBaselineShow(p process) *cobra.Command {
-	return &cobra.Command{
+	format := "text"
+	c := &cobra.Command{
 		Use:   "show FILE",
 		Short: "Show a baseline: where it is from, and its samples",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
+			show := report.Baseline
+			switch format {
+			case "text":
+			case "json":
+				show = func(w io.Writer, b *compare.Baseline) error { return report.WriteJSON(w, b) }
+			default:
+				return exit.Errorf(exit.Usage, "text or json", "unknown format %q", format)
+			}
 			b, err := baseline.Read(args[0])
 			if err != nil {
 				return err
 			}
-			if err := report.Baseline(p.stdout, b); err != nil {
+			if err := show(p.stdout, b); err != nil {
 				return exit.Errorf(exit.Environment, "", "printing the baseline: %w", err)
 			}
 			return nil
 		},
 	}
+	c.Flags().StringVar(&format, "format", format, "what to print: text, json")
+	return c
 }

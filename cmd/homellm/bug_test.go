@@ -34,6 +34,7 @@ func crashing() {
 
 // A crash of any goroutine is exit code 70 and one line, with the stack only where it was asked for.
 func TestCrash_IsExitCode70(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"goroutine", "group", "handler"} {
 		for _, debug := range []string{"", "1"} {
 			c := exec.CommandContext(t.Context(), "crashing", kind)

@@ -33,13 +33,15 @@ have shown a change of twice the margin.
 With one run, each cell is compared with the baseline that the gates file names
 (or baselines/<scenario>/<cell>.json). A run or baseline of another machine,
 model or scenario is never silently compared. A run is named by its folder or as
-homellm results names it.
+homellm results names it: previous and latest are names too.
 
 It exits with 0 if nothing is worse, 1 if a gate is, and 4 if one cannot be judged.`,
 		Example: `  homellm compare results/before results/after
+  homellm compare previous latest
   homellm compare baselines/rag-long/sim.json results/after --gates gates.yaml
   homellm compare results/after --gates gates.yaml --require-baseline --format markdown`,
-		Args: cobra.RangeArgs(1, 2),
+		Args:              cobra.RangeArgs(1, 2),
+		ValidArgsFunction: p.completeRuns(&f.runs.dir, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
 			return runCompare(p, args, f)
 		},

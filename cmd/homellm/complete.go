@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -9,8 +10,10 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine/files"
+	"homellm/engine/history/index"
 	"homellm/engine/judge"
 	"homellm/engine/prompt"
+	"homellm/engine/results"
 )
 
 type completion = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective)
@@ -74,6 +77,46 @@ func completeTags(_ *cobra.Command, args []string, typed string) ([]string, cobr
 	}
 	slices.Sort(tags)
 	return lastOf(slices.Compact(tags), typed), cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeRuns offers the runs below a folder, the newest first, and the names that stand for one, in addition to the
+// shell's files.
+func (p process) completeRuns(dir *string, most int) completion {
+	return func(_ *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if len(args) >= most {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		journals, err := p.runs(*dir).Journals()
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveDefault
+		}
+		names := slices.Sorted(maps.Keys(journals))
+		slices.Reverse(names)
+		names = append([]string{results.Latest + "\tthe newest run",
+			results.Previous + "\tthe run before it of the same scenario"}, names...)
+		return slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, typed) }),
+			cobra.ShellCompDirectiveDefault
+	}
+}
+
+// completeHistories offers the scenarios of which there are runs below a folder, in addition to the shell's files.
+func (p process) completeHistories(dir *string) completion {
+	return func(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		x, err := index.Open(c.Context(), p.runs(*dir))
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveDefault
+		}
+		defer x.Close()
+		names, err := x.Scenarios(c.Context())
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveDefault
+		}
+		return slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, typed) }),
+			cobra.ShellCompDirectiveDefault
+	}
 }
 
 // lastOf completes the last part of a comma-separated value.

@@ -12,10 +12,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"homellm/engine/exit"
-	"homellm/engine/listing"
 )
 
-// TestCLIDocs holds docs/cli.md to what the program prints; -update writes it.
+// TestCLIDocs compares docs/cli.md with what the program prints; -update writes it.
 func TestCLIDocs(t *testing.T) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# Command line\n\n")
@@ -31,11 +30,15 @@ func TestCLIDocs(t *testing.T) {
 		"key; a key\nthat is absent does not apply. The exit codes are those of the text; where a command fails, stdout is "+
 		"empty\nand stderr says why. Fields are added, never changed or taken away within a version.\n\n"+
 		"| command | document | schema |\n|---|---|---|\n")
-	for _, o := range listing.Outputs {
+	for _, o := range documents() {
 		for _, kind := range o.Kinds {
 			fmt.Fprintf(&b, "| `homellm %s --format json` | `homellm.%s/v1` | `homellm schema %[2]s` |\n", o.Command, kind)
 		}
 	}
+	fmt.Fprintf(&b, "\nFindings are a list and have no key `schema`. The result of a run and of a comparison says of unknown "+
+		"numbers only\nthat they are null.\n")
+	fmt.Fprintf(&b, "\n`apply --events` and `ab --events` write JSON lines, one for each [event](events.md): "+
+		"`homellm schema event`.\n")
 	root := newRoot(process{})
 	root.InitDefaultHelpCmd()
 	for _, c := range root.Commands() {

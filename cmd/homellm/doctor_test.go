@@ -13,7 +13,7 @@ import (
 	"homellm/engine/sim"
 )
 
-// doctorOf is what doctor prints of a server.
+// doctorOf returns what doctor prints about a server.
 func doctorOf(t *testing.T, address string, args ...string) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -26,7 +26,7 @@ func doctorOf(t *testing.T, address string, args ...string) string {
 	return out.String()
 }
 
-// sound reports whether doctor found no problem, or none but a disk of this machine that is nearly full.
+// sound reports whether doctor found no problem except perhaps a nearly full disk of this machine.
 func sound(printed string) bool {
 	_, problems, found := strings.Cut(printed, "\nwhat to do\n")
 	if !found {
@@ -69,9 +69,9 @@ func TestDoctor_FailedCacheTest(t *testing.T) {
 	}
 }
 
-// A server whose replies are held back until they are whole is told so, over real sockets: what was 3257 tokens a
-// second and no problem is a speed that is not known. The server is slow, so that a busy machine does not take longer
-// to pass a reply on than the server takes to make it.
+// Doctor reports a server that holds its replies back until they are whole, over real sockets: its speed is unknown,
+// where doctor once printed 3257 tokens a second and no problem. The server is slow, so that even a busy machine passes
+// a reply on in less time than the server takes to make it.
 func TestDoctor_Buffered(t *testing.T) {
 	t.Parallel()
 	s, err := sim.New(sim.Config{Speed: 0.25, ServedNames: []string{"m"}, Faults: []sim.Fault{{Kind: "buffer"}}})
@@ -82,7 +82,7 @@ func TestDoctor_Buffered(t *testing.T) {
 	front := httptest.NewServer(s)
 	defer front.Close()
 	out := ""
-	for range 5 { // the reader of a busy machine may come so late that nothing can be told of a reply
+	for range 5 { // on a busy machine the reader may be too late to tell
 		out = doctorOf(t, front.URL)
 		if strings.Contains(out, "streaming     no") {
 			break
@@ -141,8 +141,8 @@ func TestDoctor_OnDemand(t *testing.T) {
 	}
 }
 
-// Of a server that lists its models to anyone and wants a key for replies, as llama-server does, doctor says where the
-// key goes.
+// For a server that lists its models to anyone but asks for a key for replies, as llama-server does, doctor says where
+// the key goes.
 func TestDoctor_KeyForReplies(t *testing.T) {
 	s, err := sim.New(sim.Config{Speed: 100, ServedNames: []string{"m"}})
 	if err != nil {
@@ -163,7 +163,7 @@ func TestDoctor_KeyForReplies(t *testing.T) {
 	}
 }
 
-// A reply with markers of a chat template is a problem that doctor names, with what to do about it.
+// Doctor reports markers of a chat template in a reply, and says what to do about them.
 func TestDoctor_TemplateLeak(t *testing.T) {
 	s, err := sim.New(sim.Config{Speed: 100, ServedNames: []string{"m"}})
 	if err != nil {

@@ -9,13 +9,15 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/cobra"
 
 	"homellm/dsl/figure"
 	"homellm/engine/listing"
 	"homellm/schema"
 )
 
-// conforms holds what the last command printed to a schema, and to the rule of all documents: conforms KIND.
+// conforms checks what the last command printed against a schema, and against the rule for all documents: conforms
+// KIND.
 func conforms(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: conforms KIND")
@@ -30,6 +32,12 @@ func problemsOf(kind, text string) (out []string) {
 	var doc any
 	if err := json.Unmarshal([]byte(text), &doc); err != nil {
 		return []string{fmt.Sprintf("no JSON: %v", err)}
+	}
+	if kind == "findings" { // a list
+		for _, p := range schema.Validate(kind, doc) {
+			out = append(out, fmt.Sprintf("%s %s: %s", strings.Join(p.Path, "."), p.Key, p.Message))
+		}
+		return out
 	}
 	if named := doc.(map[string]any)["schema"]; named != "homellm."+kind+"/v1" {
 		out = append(out, fmt.Sprintf("it says that it is %v", named))
@@ -109,6 +117,63 @@ func TestOutputs(t *testing.T) {
 			}
 		}
 	}
+}
+
+// documents maps the kinds of documents that --format json prints to the names of their commands in docs/cli.md.
+func documents() []listing.Output {
+	return append(slices.Clone(listing.Outputs), []listing.Output{
+		{Command: "apply", Kinds: []string{"result", "results"}}, {Command: "report", Kinds: []string{"result"}},
+		{Command: "results show", Kinds: []string{"result"}}, {Command: "results diff", Kinds: []string{"diff"}},
+		{Command: "compare", Kinds: []string{"compare"}}, {Command: "ab", Kinds: []string{"compare"}},
+		{Command: "history", Kinds: []string{"history"}}, {Command: "validate", Kinds: []string{"findings"}},
+		{Command: "baseline show", Kinds: []string{"baseline"}},
+	}...)
+}
+
+// noDocuments are the commands that print no document for programs, and why.
+var noDocuments = map[string]string{
+	"baseline record": "it prints the paths of the files that it wrote",
+	"completion bash": "a script", "completion fish": "a script", "completion powershell": "a script",
+	"completion zsh": "a script", "help": "a text", "import": "it writes a scenario; --format is that of what it reads",
+	"init": "it prints the paths of the files that it wrote", "man": "it writes pages",
+	"models pull": "it downloads", "models rm": "it removes files",
+	"models setup":  "it writes a models file and downloads",
+	"models verify": "its exit code says it",
+	"results prune": "it prints the paths of the runs that it removed", "schema": "it prints a schema",
+	"serve": "a server", "sim": "a server", "stop": "it ends servers", "template render": "it prints a prompt",
+	"ui": "pages",
+}
+
+// Every command that prints something can also print it as a document with a schema, or is a listed exception.
+func TestDocumentsOfEveryCommand(t *testing.T) {
+	kinds := map[string][]string{}
+	for _, d := range documents() {
+		kinds[d.Command] = d.Kinds
+	}
+	root := newRoot(process{})
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	var visit func(c *cobra.Command)
+	visit = func(c *cobra.Command) {
+		for _, sub := range c.Commands() {
+			visit(sub)
+		}
+		name := strings.TrimPrefix(c.CommandPath(), "homellm ")
+		if c.HasSubCommands() || c.Hidden {
+			return
+		}
+		f := c.Flags().Lookup("format")
+		json := f != nil && strings.Contains(f.Usage, "json")
+		if json != (kinds[name] != nil) || json == (noDocuments[name] != "") {
+			t.Errorf("%s: has --format json: %v, documents: %v, none because %q", name, json, kinds[name], noDocuments[name])
+		}
+		for _, kind := range kinds[name] {
+			if !slices.Contains(schema.Kinds(), kind) || slices.Contains(schema.Written(), kind) {
+				t.Errorf("%s: no document %q", name, kind)
+			}
+		}
+	}
+	visit(root)
 }
 
 // The words of the plan's schema are those of the program.

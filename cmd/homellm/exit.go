@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"syscall"
 
 	"homellm/dsl/syntax"
@@ -42,7 +41,8 @@ func tell(p process, err error) int {
 	}
 	var f *exit.Failure
 	if !errors.As(err, &f) {
-		f = &exit.Failure{Code: exit.Usage, Err: err, Hint: usageHint(err)}
+		message, hint := plainUsage(err)
+		f = &exit.Failure{Code: exit.Usage, Err: errors.New(message), Hint: hint}
 	}
 	if f.Err != nil {
 		p.say("%v", f.Err)
@@ -51,11 +51,4 @@ func tell(p process, err error) int {
 		p.say("hint: %s", f.Hint)
 	}
 	return f.Code
-}
-
-func usageHint(err error) string {
-	if strings.Contains(err.Error(), "unknown command") {
-		return ""
-	}
-	return "homellm COMMAND --help lists the flags"
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -10,15 +11,18 @@ import (
 
 	"homellm/dsl"
 	"homellm/dsl/expr"
+	"homellm/dsl/figure"
 	"homellm/dsl/syntax"
 	"homellm/engine/event"
 	"homellm/engine/exit"
+	"homellm/engine/listing"
 	"homellm/engine/metrics"
 	"homellm/schema"
 )
 
 func newExplain(p process) *cobra.Command {
-	return &cobra.Command{
+	var shown lookFlags
+	c := &cobra.Command{
 		Use:   "explain METRIC|KEY|ERROR-CODE",
 		Short: "Explain a metric, a key of a file, an error class or an exit code",
 		Example: `  homellm explain cache.hit_rate
@@ -31,25 +35,36 @@ func newExplain(p process) *cobra.Command {
 			return explainable(), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			text := explain(args[0])
-			if text == "" {
+			if err := shown.check(); err != nil {
+				return err
+			}
+			meanings := explain(args[0])
+			if len(meanings) == 0 {
 				hint := "homellm explain takes a metric (docs/metrics.md), a key of a YAML file, an error class or an exit code"
-				if s := syntax.Suggest(args[0], explainable()); s != "" {
+				if ours := cmp.Or(expr.OwnName(args[0]), schema.OwnName(args[0])); ours != "" {
+					hint = syntax.Meant([]string{ours})
+				} else if s := syntax.SuggestPath(args[0], explainable()); s != "" {
 					hint = s
 				}
 				return exit.Errorf(exit.Usage, hint, "nothing is known about %q", args[0])
 			}
-			_, err := fmt.Fprint(p.stdout, text)
-			return err
+			return shown.write(p.stdout, listing.Explain(args[0], meanings))
 		},
 	}
+	shown.add(c, listing.Explained)
+	return c
 }
 
 // explain answers from the tables that the program uses. A word with several meanings gets every answer.
-func explain(word string) string {
-	var b strings.Builder
+func explain(word string) (out []listing.Meaning) {
+	add := func(m listing.Meaning, head string, args ...any) { out = append(out, m.Titled(head, args...)) }
 	for _, d := range meant(word) {
-		b.WriteString(d.Explain())
+		head := d.Name
+		if d.Unit != "" {
+			head += " (" + d.Unit + ")"
+		}
+		add(listing.Meaning{Kind: "metric", Name: d.Name, Description: d.Doc, Unit: d.Unit, Formula: d.Formula,
+			Source: d.Source}, "%s", head)
 	}
 	for _, kind := range schema.Kinds() {
 		for _, k := range schema.Describe(kind, word) {
@@ -57,30 +72,31 @@ func explain(word string) string {
 			if slices.Contains(schema.Written(), kind) {
 				what = "file"
 			}
-			fmt.Fprintf(&b, "%s (key of a %s %s, at %s)\n  %s\n  %s\n", word, kind, what, k.Path, k.Description, form(k))
+			add(listing.Meaning{Kind: "key", Name: k.Key(), Description: k.Description, File: kind, Path: k.Path,
+				Takes: form(k)}, "%s (key of a %s %s, at %s)", word, kind, what, k.Path)
 		}
 	}
 	for _, c := range event.Classes {
 		if c.Name == word {
-			fmt.Fprintf(&b, "%s (error class of a request)\n  %s\n", c.Name, c.Doc)
+			add(listing.Meaning{Kind: "error_class", Name: c.Name, Description: c.Doc}, "%s (error class of a request)", c.Name)
 		}
 	}
 	for _, c := range dsl.Codes {
 		if c.Code == word {
-			fmt.Fprintf(&b, "%s (finding of homellm validate)\n  %s\n", c.Code, c.Doc)
+			add(listing.Meaning{Kind: "finding", Name: c.Code, Description: c.Doc}, "%s (finding of homellm validate)", c.Code)
 		}
 	}
 	for _, f := range expr.Functions {
 		if f.Name == word {
-			fmt.Fprintf(&b, "%s (function of expressions)\n  %s\n", f.Usage, f.Doc)
+			add(listing.Meaning{Kind: "function", Name: f.Usage, Description: f.Doc}, "%s (function of expressions)", f.Usage)
 		}
 	}
 	for _, c := range exit.Codes {
 		if strconv.Itoa(c.Code) == word {
-			fmt.Fprintf(&b, "exit code %d\n  %s\n", c.Code, c.Doc)
+			add(listing.Meaning{Kind: "exit_code", Name: word, Description: c.Doc}, "exit code %d", c.Code)
 		}
 	}
-	return b.String()
+	return out
 }
 
 // meant are the metrics that a word names: by their name, with or without its unit, alone or at the end of a path such
@@ -95,6 +111,9 @@ func meant(word string) (out []metrics.Def) {
 		}
 	}
 	for _, d := range metrics.Defs {
+		if d.Name == names[len(names)-1]+"."+figure.Objective {
+			return []metrics.Def{d}
+		}
 		if unit, ok := strings.CutPrefix(d.Name, word+"_"); ok && !strings.Contains(unit, "_") {
 			out = append(out, d)
 		}

@@ -27,8 +27,8 @@ import (
 var faultPlan = strings.NewReplacer("defaults:\n", "defaults:\n  timeout: 2s\n", "n: [1, 2, 3]",
 	"n: [1]").Replace(crashPlan)
 
-// outcome is what a fault has to lead to: classes of errors, codes of notes, exit code, and
-// requests that the journal keeps, of which so many failed.
+// outcome is the expected result of a fault: class of errors, code of notes, exit code, and how many requests the
+// journal has and how many of them failed.
 type outcome struct {
 	classes string
 	notes   string
@@ -95,6 +95,7 @@ var faults = []fault{
 	{name: "counters, of second turns", fault: sim.Fault{Kind: "counters", Every: 2}, want: noted("disagreement")},
 	{fault: sim.Fault{Kind: "no_metrics"}, want: noted("metrics_unreadable")},
 	{name: "restart (counters begin anew)", fault: sim.Fault{Kind: "restart"}, want: noted("server_restarted")},
+	{fault: sim.Fault{Kind: "no_tools"}, want: fine},
 	{name: "swap (another model)", fault: sim.Fault{Kind: "swap", Body: "another-model"},
 		want: outcome{"", "model_swapped", exit.Environment, 4, 0}},
 	{name: "truncate (context cut in silence)", fault: sim.Fault{Kind: "truncate", Count: 24, Every: 1},
@@ -148,7 +149,7 @@ func TestFaults_AreComplete(t *testing.T) {
 	}
 }
 
-// stolen answers as another program's web server would, from the first prompt on that holds a text.
+// stolen answers as another program's web server would, from the first prompt that contains a text.
 func stolen(text string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		var taken atomic.Bool
@@ -219,7 +220,7 @@ func TestFaults_Doc(t *testing.T) {
 	}
 }
 
-// came is the outcome that a run's events show.
+// came returns the outcome that a run's events show.
 func came(code int, events []event.Event, want outcome) outcome {
 	out := outcome{code: code}
 	var classes, notes []string
@@ -252,8 +253,8 @@ func came(code int, events []event.Event, want outcome) outcome {
 var loud = map[string]bool{"unsteady": true, "indistinct": true, "uncalibrated": true, "estimated": true,
 	"buffered": true}
 
-// ofConnections are the kinds of faults in which it matters that connections are real: they wait, end, or split what is
-// sent. What the others write into a reply is the same in memory.
+// ofConnections are the kinds of faults that need real connections: they wait, end, or split what is sent. The others
+// change only the contents of a reply, which is the same in memory.
 var ofConnections = []string{"delay", "hang", "trickle", "eof", "cut", "reset", "crash", "oversized", "split_utf8",
 	"coalesce", "bundle", "buffer"}
 
@@ -263,7 +264,7 @@ func TestFaults_Process(t *testing.T) {
 	t.Parallel()
 	long(t)
 	var wg sync.WaitGroup
-	turn := make(chan struct{}, 4)
+	turn := make(chan struct{}, 6)
 	seen := map[string]bool{}
 	for _, f := range ready() {
 		result := fmt.Sprint(f.want.code, f.want.classes)

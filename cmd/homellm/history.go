@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"homellm/dsl"
+	"homellm/dsl/syntax"
 	"homellm/engine/exit"
 	"homellm/engine/files"
 	"homellm/engine/history"
@@ -30,12 +32,13 @@ cell and machine by machine: each figure with its first and its last value, and 
 runs from which on its level was another, with what else changed there: the driver,
 the version of the server, its flags. With --metric it lists each run.
 
-It judges nothing and exits with 0. SCENARIO is a name
-or the file that has it. Without SCENARIO it lists the scenarios.`,
+It judges nothing and exits with 0. SCENARIO is a name or the file that has it;
+"latest" is the scenario of the newest run. Without SCENARIO it lists the scenarios.`,
 		Example: `  homellm history rag-long
   homellm history rag-long --metric phases.after_removal.ttft_ms
   homellm history rag-long --format html > history.html`,
-		Args: cobra.MaximumNArgs(1),
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: p.completeHistories(&dir),
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			if !slices.Contains(historyFormats, format) {
 				return exit.Errorf(exit.Usage, "write one of "+strings.Join(historyFormats, ", "), "there is no format %q", format)
@@ -56,13 +59,20 @@ or the file that has it. Without SCENARIO it lists the scenarios.`,
 				return nil
 			}
 			scenario := scenarioOf(args[0])
+			if scenario == results.Latest && !slices.Contains(scenarios, scenario) {
+				_, newest, err := p.runs(dir).Find(results.Latest)
+				if err != nil {
+					return err
+				}
+				scenario = newest.Started.Scenario.Name
+			}
 			all, err := x.Of(c.Context(), scenario)
 			if err != nil {
 				return exit.Errorf(exit.Environment, "", "reading the index of %s: %w", dir, err)
 			}
 			if len(all) == 0 {
-				return exit.Errorf(exit.Usage, "homellm history lists the scenarios that have some",
-					"there are no finished runs of %q in %s", scenario, dir)
+				return exit.Errorf(exit.Usage, cmp.Or(syntax.Suggest(scenario, scenarios),
+					"homellm history lists the scenarios that have some"), "there are no finished runs of %q in %s", scenario, dir)
 			}
 			if err := knows(all, metric); err != nil {
 				return err
@@ -79,7 +89,7 @@ or the file that has it. Without SCENARIO it lists the scenarios.`,
 	return c
 }
 
-// scenarioOf is the name of the scenario that a file holds, and what else is named as it is.
+// scenarioOf returns the name of the scenario in a file. Any other argument is returned unchanged.
 func scenarioOf(arg string) string {
 	if info, err := os.Stat(arg); err != nil || info.IsDir() {
 		return arg
@@ -103,7 +113,8 @@ func knows(all []history.History, metric string) error {
 	if metric == "" || slices.Contains(paths, metric) {
 		return nil
 	}
-	return exit.Errorf(exit.Usage, "there are: "+strings.Join(paths, ", "), "no run has a figure %q", metric)
+	hint := cmp.Or(syntax.SuggestPath(metric, paths), "there are: "+strings.Join(paths, ", "))
+	return exit.Errorf(exit.Usage, hint, "no run has a figure %q", metric)
 }
 
 func writeHistory(w io.Writer, scenario string, all []history.History, metric, format string) error {

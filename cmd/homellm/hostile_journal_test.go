@@ -47,7 +47,7 @@ func forge(v any, key string, spare []string) any {
 	return v
 }
 
-// forgeJournal writes a journal anew, with forged texts and checks that hold.
+// forgeJournal rewrites a journal with forged texts and valid checksums.
 func forgeJournal(t *testing.T, from, to string, spare []string) {
 	t.Helper()
 	data, err := os.ReadFile(from)
@@ -171,7 +171,7 @@ func TestJournalWithoutChecks(t *testing.T) {
 	data = regexp.MustCompile(`,"crc32c":"[0-9a-f]{8}"}`).ReplaceAll(data, []byte("}"))
 	data = bytes.Replace(data, []byte(`"body":{"version":2,`), []byte(`"body":{"version":1,`), 1)
 	must(t, os.WriteFile(path, data, 0o600))
-	const remark = "the journal is of a version without checks"
+	const remark = "the journal was written by a version without checksums"
 	for _, f := range report.Formats {
 		code, out := inside(t, "report", "run", "--format", f.Name)
 		if code != 0 {

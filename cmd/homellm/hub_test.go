@@ -23,25 +23,39 @@ import (
 type fakeHub struct {
 	*httptest.Server
 	mu     sync.Mutex
-	files  map[string][]byte
+	files  map[string]hubFile
 	commit string
 	status int    // refuses everything, if set
 	code   string // X-Error-Code of the refusal
 	stall  bool   // large files stop in their middle
 }
 
+// hubFile is a file of the hub, with its hashes.
+type hubFile struct {
+	data         []byte
+	sha256, sha1 string
+}
+
 func sha256Of(b []byte) string { s := sha256.Sum256(b); return hex.EncodeToString(s[:]) }
 
-func newHub(t *testing.T) *fakeHub {
-	t.Helper()
+func newHubFile(data []byte) hubFile {
+	return hubFile{data, sha256Of(data), fmt.Sprintf("%x", sha1.Sum(data))}
+}
+
+// tinyModel is made once for all hubs: hashing 40 MB takes a while.
+var tinyModel = sync.OnceValue(func() map[string]hubFile {
 	weights := make([]byte, 40<<20)
 	for i := range weights {
 		weights[i] = byte(i*7 + i>>9)
 	}
-	h := &fakeHub{commit: strings.Repeat("c0ffee00", 5), files: map[string][]byte{
-		"config.json": []byte(`{"model_type": "tiny"}`), "model.safetensors": weights, "tiny-q4_k_m.gguf": weights[:5<<20],
-		"tiny-q8_0.gguf": weights[:6<<20],
-	}}
+	return map[string]hubFile{"config.json": newHubFile([]byte(`{"model_type": "tiny"}`)),
+		"model.safetensors": newHubFile(weights), "tiny-q4_k_m.gguf": newHubFile(weights[:5<<20]),
+		"tiny-q8_0.gguf": newHubFile(weights[:6<<20])}
+})
+
+func newHub(t *testing.T) *fakeHub {
+	t.Helper()
+	h := &fakeHub{commit: strings.Repeat("c0ffee00", 5), files: maps.Clone(tinyModel())}
 	h.Server = httptest.NewServer(http.HandlerFunc(h.serve))
 	t.Cleanup(h.Close)
 	return h
@@ -80,33 +94,33 @@ func (h *fakeHub) serve(w http.ResponseWriter, r *http.Request) {
 			Siblings []sibling `json:"siblings"`
 		}{SHA: commit}
 		for _, name := range slices.Sorted(maps.Keys(h.files)) {
-			data := h.files[name]
-			out.Siblings = append(out.Siblings, sibling{name, len(data), fmt.Sprintf("%x", sha1.Sum(data)),
-				map[string]any{"sha256": sha256Of(data), "size": len(data)}})
+			f := h.files[name]
+			out.Siblings = append(out.Siblings, sibling{name, len(f.data), f.sha1,
+				map[string]any{"sha256": f.sha256, "size": len(f.data)}})
 		}
 		_ = json.NewEncoder(w).Encode(out) // a client that is gone was killed
 		return
 	}
 	_, name, ok := strings.Cut(r.URL.Path, "/resolve/"+commit+"/")
-	data, found := h.files[name]
+	f, found := h.files[name]
 	if !ok || !found {
 		w.Header().Set("X-Error-Code", "EntryNotFound")
 		w.WriteHeader(http.StatusNotFound)
 		return
 	}
-	if stall && len(data) > 1<<20 {
-		w.Header().Set("Content-Length", fmt.Sprint(len(data)))
-		_, _ = w.Write(data[:len(data)/2]) // a client that is gone was killed
+	if stall && len(f.data) > 1<<20 {
+		w.Header().Set("Content-Length", fmt.Sprint(len(f.data)))
+		_, _ = w.Write(f.data[:len(f.data)/2]) // a client that is gone was killed
 		w.(http.Flusher).Flush()
 		<-r.Context().Done()
 		return
 	}
-	etag := `"` + sha256Of(data) + `"`
+	etag := `"` + f.sha256 + `"`
 	w.Header().Set("X-Repo-Commit", commit)
 	w.Header().Set("X-Linked-Etag", etag)
-	w.Header().Set("X-Linked-Size", fmt.Sprint(len(data)))
+	w.Header().Set("X-Linked-Size", fmt.Sprint(len(f.data)))
 	w.Header().Set("ETag", etag)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.data))
 }
 
 // modelsProgram is homellm with a hub and a models file whose sources it has.

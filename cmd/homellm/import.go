@@ -69,7 +69,7 @@ Nothing is sent, and nothing that is there is overwritten unless --overwrite say
 	return c
 }
 
-// maxImport limits what is read.
+// maxImport limits the size of the input.
 const maxImport = 64 << 20
 
 func importFile(p process, name string, f importFlags) error {
@@ -114,8 +114,8 @@ func importFile(p process, name string, f importFlags) error {
 	replaced, err := made.Write(out, f.overwrite)
 	switch {
 	case errors.Is(err, fs.ErrExist):
-		return exit.Errorf(exit.Usage, "--overwrite replaces it, --out writes elsewhere", "there already, so that nothing "+
-			"was written: %s", someNames(replaced))
+		return exit.Errorf(exit.Usage, "--overwrite replaces it, --out writes elsewhere",
+			"already there: %s; nothing was written", someNames(replaced))
 	case err != nil:
 		return exit.Errorf(exit.Environment, "", "writing the scenario: %w", err)
 	}
@@ -155,7 +155,7 @@ func invalid(p process, found syntax.Diagnostics) error {
 	return exit.With(exit.Invalid)
 }
 
-// chosen are the chats that the flags choose.
+// chosen returns the indexes of the chats that the flags choose.
 func chosen(read *transcript.File, f importFlags) ([]int, error) {
 	switch {
 	case f.line > 0:
@@ -191,7 +191,7 @@ func isImage(data []byte) error {
 
 var noSlug = regexp.MustCompile(`[^a-z0-9._-]+`)
 
-// slug makes the name of a scenario of a path.
+// slug makes the name of a scenario from a path.
 func slug(name string) string {
 	base := strings.TrimSuffix(filepath.Base(name), filepath.Ext(name))
 	out := strings.Trim(noSlug.ReplaceAllString(strings.ToLower(base), "-"), "-._")
@@ -209,7 +209,7 @@ func someNames(names []string) string {
 	return strings.Join(names, " and ")
 }
 
-// tellImport says what was written, and what is left out.
+// tellImport prints what was written and what was left out.
 func tellImport(p process, out string, made *imports.Made, replaced []string) error {
 	if err := made.Left.WriteText(plain{p.stderr}); err != nil {
 		return exit.Errorf(exit.Environment, "", "printing the findings: %w", err)

@@ -38,7 +38,7 @@ are for the embedded simulator. A file that is there already is left as it is.`,
 	return c
 }
 
-// initialise writes the first files for the server that is there, and says what to type next.
+// initialise writes the first files for the server that it finds, and says what to type next.
 func initialise(ctx context.Context, p process, dir, address string) error {
 	found, err := answering(ctx, address)
 	if err != nil {
@@ -69,7 +69,8 @@ func initialise(ctx context.Context, p process, dir, address string) error {
 	return nil
 }
 
-// answering is the server at an address, else the first one on the usual ports that is ready; none has no label.
+// answering returns the server at an address, or else the first ready one on the usual ports. If there is none, the
+// result has no label.
 func answering(ctx context.Context, address string) (starter.Found, error) {
 	if address == "" {
 		all, err := server.Scan(ctx)

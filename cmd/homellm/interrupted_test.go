@@ -58,8 +58,8 @@ func waitForRequests(t *testing.T, dir string, want int) {
 	})
 }
 
-// One signal ends a run in order: the journal has its end, partial reports are there and say so,
-// and the command that resumes is printed and works.
+// One signal ends a run in order: the journal has its end, the reports say that they are partial, and the command that
+// resumes is printed and works.
 func TestSignals_EndInOrderAndResume(t *testing.T) {
 	t.Parallel()
 	for signal, code := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143, syscall.SIGHUP: 129} {
@@ -141,7 +141,7 @@ func TestSignals_SecondOneKills(t *testing.T) {
 	select {
 	case err := <-done:
 		t.Log(err)
-	case <-time.After(time.Minute):
+	case <-time.After(patience):
 		t.Fatal("the second signal did not end it")
 	}
 	if got := c.ProcessState.ExitCode(); got != 130 {

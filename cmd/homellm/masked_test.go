@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"homellm/engine/exit"
@@ -29,8 +30,10 @@ func hidden(t *testing.T, key, what string, outs ...string) {
 	}
 }
 
-// A key that a server repeats in pieces, each in a separate delta, is in no file and no output, put together or not.
+// A key that a server repeats in pieces, each in a separate delta, appears in no file and no output, whole or in
+// pieces.
 func TestKeyInPieces_IsNowhere(t *testing.T) {
+	t.Parallel()
 	simulated, err := sim.New(sim.Config{Speed: 50, ServedNames: []string{"qwen2.5-3b"}})
 	if err != nil {
 		t.Fatal(err)
@@ -93,6 +96,7 @@ func TestKeyInPieces_IsNowhere(t *testing.T) {
 
 // What a server sends without being asked is in net/http's own log, which goes nowhere.
 func TestUnsolicitedResponse_IsNotPrinted(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -120,35 +124,29 @@ func TestUnsolicitedResponse_IsNotPrinted(t *testing.T) {
 			}()
 		}
 	}()
-	p := newProgram(
-		t,
-		map[string]string{"plan.yaml": crashPlan, "servers.yaml": keyed("http://"+l.Addr().String(), "env: HOSTILE_KEY")},
-	)
+	files := map[string]string{"plan.yaml": crashPlan,
+		"servers.yaml": keyed("http://"+l.Addr().String(), "env: HOSTILE_KEY")}
+	var wg sync.WaitGroup
 	for _, env := range []string{"HOSTILE_KEY=" + planted, "HOSTILE_KEY=another-planted-key"} { // known or not
-		p.env = append(p.env, env)
-		for range 5 {
-			_, stdout, stderr := p.run(
-				"apply",
-				"plan.yaml",
-				"--servers",
-				"servers.yaml",
-				"--server",
-				"keyed",
-				"--model",
-				"qwen2.5-3b",
-				"--out",
-				t.TempDir()+"/run",
-			)
-			hidden(t, planted, "apply", stdout, stderr)
-			if strings.Contains(stderr, "Unsolicited") {
-				t.Errorf("net/http logs:\n%s", stderr)
-			}
+		for range 5 { // at the same time, because most of each run is waiting
+			p := newProgram(t, files)
+			p.env = append(p.env, env)
+			wg.Go(func() {
+				_, stdout, stderr := p.run("apply", "plan.yaml", "--servers", "servers.yaml", "--server", "keyed", "--model",
+					"qwen2.5-3b", "--out", "run")
+				hidden(t, planted, "apply", stdout, stderr)
+				if strings.Contains(stderr, "Unsolicited") {
+					t.Errorf("net/http logs:\n%s", stderr)
+				}
+			})
 		}
 	}
+	wg.Wait()
 }
 
 // A hub that repeats the token in its error does not get it printed.
 func TestHubToken_IsNotPrinted(t *testing.T) {
+	t.Parallel()
 	asked := false
 	hub := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked = asked || r.Header.Get("Authorization") == "Bearer "+planted
@@ -174,6 +172,7 @@ func TestHubToken_IsNotPrinted(t *testing.T) {
 
 // A key that is too short to be masked is refused before anything is sent, and not repeated.
 func TestShortKey_IsRefused(t *testing.T) {
+	t.Parallel()
 	_, url := startSimulator(t, sim.Config{})
 	p := newProgram(t, map[string]string{"plan.yaml": crashPlan, "servers.yaml": keyed(url, "env: HOSTILE_KEY")})
 	p.env = append(p.env, "HOSTILE_KEY=q7w8e9r")
@@ -197,6 +196,7 @@ func TestShortKey_IsRefused(t *testing.T) {
 
 // A key on the command line of a server is in the list of processes: it is refused, and its line is not shown.
 func TestKeyOnCommandLine_IsRefused(t *testing.T) {
+	t.Parallel()
 	const profile = "schema: homellm.servers/v1\nservers:\n  own: {engine: vllm, launch: {command: [%s], flags: {%s}}}\n"
 	for _, launch := range [][2]string{
 		{"vllm", "api_key: " + planted}, {"vllm", "admin_api_key: [" + planted + "]"},
@@ -220,6 +220,7 @@ func TestKeyOnCommandLine_IsRefused(t *testing.T) {
 
 // Keys in the environment of a profile are masked where its command line is shown.
 func TestLaunchEnvironment_IsMasked(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t, map[string]string{"plan.yaml": crashPlan, "servers.yaml": "schema: homellm.servers/v1\nservers:\n" +
 		"  own: {engine: vllm, launch: {command: [vllm], env: {VLLM_API_KEY: " + planted + ", HTTPS_PROXY: \"http://me:" +
 		planted + "@proxy:3128\"}, flags: {max_model_len: 100}}}\n"})
@@ -238,6 +239,7 @@ func TestLaunchEnvironment_IsMasked(t *testing.T) {
 
 // Only the user can read the log of a started server while it is written, and it is kept without its keys.
 func TestServerLog_IsMasked(t *testing.T) {
+	t.Parallel()
 	servers := strings.Replace(slowServers, `'homellm sim`,
 		`'printf "key %.5s" $OTHER_TOKEN; sleep 0.05; echo $OTHER_TOKEN | cut -c6-; env; ls -l "$HOME"/cache/homellm/*.log; homellm sim`, 1)
 	servers = regexp.MustCompile(`startup_delay: \S+`).ReplaceAllString(servers, "startup_delay: 1ms")

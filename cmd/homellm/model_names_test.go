@@ -14,7 +14,7 @@ import (
 	"homellm/engine/sim"
 )
 
-// TestOllamaNames holds what is sent to Ollama for a model of one name everywhere.
+// TestOllamaNames checks what is sent to Ollama for a model that has the same name everywhere.
 func TestOllamaNames(t *testing.T) {
 	t.Parallel()
 	lib := files.ShippedLibrary()
@@ -39,7 +39,7 @@ func TestOllamaNames(t *testing.T) {
 			fmt.Fprint(w, `{"object":"list","data":[{"id":"qwen2.5:3b","object":"model","owned_by":"library"}]}`)
 		case "/api/generate", "/api/chat":
 			var body struct{ Model string }
-			_ = json.NewDecoder(r.Body).Decode(&body) // a body that is none has no model
+			_ = json.NewDecoder(r.Body).Decode(&body) // an invalid body has no model
 			asked <- body.Model
 			http.Error(w, `{"error":"no more than the name was wanted"}`, http.StatusInternalServerError)
 		default:

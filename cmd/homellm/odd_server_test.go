@@ -63,7 +63,7 @@ func serveOddly(address string, ways []string) error {
 		odd := plainly{w}
 		switch {
 		case is("slow") && r.Method == http.MethodGet:
-			time.Sleep(1500 * time.Millisecond)
+			time.Sleep(1100 * time.Millisecond)
 			fallthrough
 		default:
 			answerOddly(odd, r, inner, models, is)

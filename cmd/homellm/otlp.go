@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"strings"
 
 	"homellm/engine/exit"
 	"homellm/engine/metrics"
@@ -10,21 +9,26 @@ import (
 	"homellm/engine/secret"
 )
 
-// collector is where runs are sent; nil: nowhere.
-func (f applyFlags) collector() (*otlp.Collector, error) {
+// collector returns the collector that runs are sent to; nil without --otlp.
+func (f applyFlags) collector(p process) (*otlp.Collector, error) {
 	if f.otlp == "" {
 		return nil, nil
 	}
-	c, err := otlp.NewCollector(f.otlp, version())
+	c, err := otlp.NewCollector(f.otlp, version(), p.getenv)
 	if err != nil {
-		return nil, exit.Errorf(exit.Usage, "write it like http://127.0.0.1:4318", "--otlp: %w", err)
+		return nil, exit.Errorf(exit.Usage, "", "--otlp: %w", err)
+	}
+	for _, key := range c.Keys() {
+		if len(key) >= secret.Least {
+			_ = secret.Add(key) // fails only for short keys
+		}
 	}
 	return c, nil
 }
 
-// export sends a run that has ended to the collector. What goes wrong there is told, and changes no verdict.
+// export sends a finished run to the collector. Errors are reported and do not change the verdict.
 func (f applyFlags) export(ctx context.Context, p process, run *metrics.Run) {
-	c, err := f.collector()
+	c, err := f.collector(p)
 	if c == nil || err != nil {
 		return
 	}
@@ -32,12 +36,7 @@ func (f applyFlags) export(ctx context.Context, p process, run *metrics.Run) {
 		p.say("the run was interrupted, so it is not sent to %s", f.otlp)
 		return
 	}
-	for header := range strings.SplitSeq(p.getenv("OTEL_EXPORTER_OTLP_HEADERS"), ",") {
-		if _, value, ok := strings.Cut(header, "="); ok && len(value) >= secret.Least {
-			_ = secret.Add(value) // only a short one is refused
-		}
-	}
 	if err := c.Send(ctx, run); err != nil {
-		p.say("the run was not sent to %s: %v", f.otlp, err)
+		p.say("sending the run to %s: %v", f.otlp, err)
 	}
 }

@@ -48,12 +48,12 @@ func (p process) sayPath(format, path string) {
 	fmt.Fprintf(plain{p.stdout}, format+"\n", strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(path))
 }
 
-// inTurn lets one write at a time pass: progress and notes come from several goroutines, and not
-// every writer can take that. A note clears the progress line that stands where it is written.
+// inTurn lets one write at a time pass: progress and notes come from several goroutines, and not every writer can take
+// that. A note clears the progress line where it is written.
 type inTurn struct {
 	mu      sync.Mutex
 	w       io.Writer
-	painted bool // a progress line stands there
+	painted bool // a progress line is shown
 }
 
 func (t *inTurn) Write(b []byte) (int, error) {

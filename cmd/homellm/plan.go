@@ -77,7 +77,7 @@ func plan(ctx context.Context, p process, args []string, f planFlags) error {
 		return err
 	}
 	if cells, skipped := cellsOf(plans); cells > 0 && skipped == cells {
-		return exit.Errorf(exit.Environment, "what would help is said above", "nothing of it can be played: %s skipped",
+		return exit.Errorf(exit.Environment, "the reasons are above", "nothing of it can be played: %s skipped",
 			text.Plural(skipped, "cell"))
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"slices"
 
 	"homellm/dsl"
 	"homellm/engine/model/apart"
@@ -34,7 +35,17 @@ const (
 	gcReading     = 400
 	memoryReading = 96 << 20
 	gcMeasured    = 100
+	gcLong        = 200 // for cells of longCell turns and more: all their prompts are garbage soon, and little of it stays
+	longCell      = 500
 )
+
+// paceOf is how far the heap may grow while a plan is played.
+func paceOf(plan *dsl.Plan) int {
+	if slices.ContainsFunc(plan.Cells, func(c *dsl.Cell) bool { return len(c.Turns) >= longCell }) {
+		return gcLong
+	}
+	return gcMeasured
+}
 
 // pace sets how far the heap may grow before a collection, in percent of the live heap, and in bytes.
 func pace(getenv func(string) string, percent int, limit int64) {

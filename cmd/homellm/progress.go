@@ -111,16 +111,22 @@ func (b *bar) waiting(p engine.Progress) string {
 
 func describePass(p engine.Progress) string {
 	kind := "repeat"
-	if p.Warmup {
+	switch {
+	case p.Warmup:
 		kind = "warm-up"
+	case p.Windows:
+		kind = "window"
 	}
 	return fmt.Sprintf("%s %d/%d", kind, p.Repeat, p.Repeats)
 }
 
-// describeProgress says where a run is in at most so many columns: what is least worth knowing goes first, and how far
-// the run is stays.
+// describeProgress says where a run is in at most the given number of columns: the least important parts are dropped
+// first, and the progress itself stays.
 func describeProgress(name string, p engine.Progress, columns int) string {
 	far := []string{fmt.Sprintf("turn %d/%d", p.Done, p.Total)}
+	if p.Total == 0 {
+		far[0] = fmt.Sprintf("turn %d", p.Done)
+	}
 	if p.Errors > 0 {
 		far = append(far, fmt.Sprintf("%d failed", p.Errors))
 	}
@@ -152,5 +158,5 @@ func describeProgress(name string, p engine.Progress, columns int) string {
 	return readable.Shorten(text.OneLine(what), room) + between + end
 }
 
-// between stands between the parts of a progress line.
+// between separates the parts of a progress line.
 const between = " · "

@@ -10,8 +10,8 @@ import (
 	"homellm/engine/report/readable"
 )
 
-// TestDescribeProgress holds what a person reads during a run: a rest that is known is told
-// otherwise than what a budget leaves at most.
+// TestDescribeProgress checks the progress texts: a known remaining time is worded differently from the most that a
+// budget leaves.
 func TestDescribeProgress(t *testing.T) {
 	p := engine.Progress{Cell: "sim x m", Repeat: 7, Repeats: 9, Step: "one", Done: 13, Total: 14, ETA: 90*time.Second +
 		400*time.Millisecond}
@@ -31,7 +31,7 @@ func TestDescribeProgress(t *testing.T) {
 	}
 }
 
-// Whatever the width and however many cells, the progress is one line, and at 80 columns it holds how far the run is.
+// Whatever the width and however many cells, the progress is one line, and at 80 columns it says how far the run is.
 func TestDescribeProgress_Width(t *testing.T) {
 	p := engine.Progress{Cell: "llamacpp x qwen2.5-3b-instruct x placement=system x tokens=16000", Repeat: 7, Repeats: 20,
 		Step: "after_removal", TTFT: 1234 * time.Millisecond, TokensPerSec: 61, Done: 1310, Total: 2400, Errors: 2,
@@ -50,7 +50,7 @@ func TestDescribeProgress_Width(t *testing.T) {
 	}
 }
 
-// A note that is written while a progress line stands there clears it first, and leaves nothing to clear.
+// A note that is written while a progress line is shown clears the line first, and leaves nothing to clear.
 func TestNotesBesideProgress(t *testing.T) {
 	var b bytes.Buffer
 	p := process{stderr: &inTurn{w: plain{&b}}}

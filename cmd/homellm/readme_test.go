@@ -43,7 +43,7 @@ func masked(report string) string {
 	return strings.TrimSpace(strings.Join(out, "\n"))
 }
 
-// TestReadme plays the scenario of the README and holds its output to what the README shows.
+// TestReadme plays the scenario in the README and compares the output with what the README shows.
 func TestReadme(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
@@ -74,5 +74,31 @@ func TestReadme(t *testing.T) {
 	}
 	if diff := cmp.Diff(masked(want), masked(stdout.String())); diff != "" {
 		t.Errorf("the README shows another output (-README +program):\n%s", diff)
+	}
+}
+
+// TestReadme_OneCommandALine: somebody new types the README line by line.
+func TestReadme_OneCommandALine(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "```sh\n")
+	lines := 0
+	for rest != "" {
+		var block string
+		block, rest, _ = strings.Cut(rest, "```")
+		for line := range strings.Lines(block) {
+			lines++
+			command, _, _ := strings.Cut(strings.TrimSpace(line), " #")
+			if strings.Count(command, "homellm ") != 1 && !strings.HasPrefix(command, "go test ") ||
+				!strings.HasPrefix(command, "homellm ") && !strings.HasPrefix(command, "go ") {
+				t.Errorf("this is no command: %s", line)
+			}
+		}
+		_, rest, _ = strings.Cut(rest, "```sh\n")
+	}
+	if lines < 10 {
+		t.Errorf("only %d lines were found", lines)
 	}
 }

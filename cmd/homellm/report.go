@@ -33,8 +33,10 @@ func newReport(p process) *cobra.Command {
 		Use:   "report RUN|journal.jsonl",
 		Short: "Render a run again from its journal",
 		Long: `report reads the journal of a run and prints what apply printed at its end.
-It exits with the code of the run.`,
-		Args: cobra.ExactArgs(1),
+It exits with the code of the run. The run is named by its folder or as homellm
+results names it: previous and latest are names too.`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: p.completeRuns(&runs.dir, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			f, err := publish.Named(format)
 			if err != nil {
@@ -61,7 +63,8 @@ It exits with the code of the run.`,
 			if fold.Done == nil || fold.Done.Interrupted != "" {
 				p.say("this run was not finished")
 				p.say("hint: continue with: %s",
-					results.Command(files.Argument(fold.Started.Scenario.File), results.Kept(fold.Started.Options), dir))
+					results.Command(fold.Started.Search, files.Argument(fold.Started.Scenario.File),
+						results.Kept(fold.Started.Options), dir))
 			}
 			if _, code, _ := fold.Outcome(); code != exit.Pass {
 				return exit.With(code)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"runtime/debug"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -32,9 +33,9 @@ func run(ctx context.Context, p process, args []string) (code int) {
 
 // commands is every command in the order of the help text.
 var commands = []func(process) *cobra.Command{
-	newInit, newApply, newAB, newCompare, newBaseline, newValidate, newPlan, newImport, newList, newReport, newResults,
-	newHistory, newUI, newSim, newServe, newServers, newStop, newDoctor, newTemplate, newModels, newSchema, newExplain,
-	newMan, newVersion,
+	newInit, newApply, newAB, newTune, newCompare, newBaseline, newValidate, newPlan, newImport, newList, newReport,
+	newResults, newHistory, newUI, newSim, newServe, newServers, newStop, newDoctor, newTemplate, newModels, newSchema,
+	newExplain, newMan, newVersion,
 }
 
 func newRoot(p process) *cobra.Command {
@@ -51,13 +52,15 @@ assertions of the scenario. The exit code tells the verdict.`,
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	root.CompletionOptions.HiddenDefaultCmd = false
-	for _, c := range commands {
+	for _, c := range slices.Concat(commands, fleetCommands) {
 		root.AddCommand(c(p))
 	}
 	root.Version = version()
 	root.SetVersionTemplate(versionLine())
 	root.Flags().Bool("version", false, "print the version")
 	root.SetFlagErrorFunc(flagError)
+	plainArguments(root)
 	commandsOnly(root)
+	commandsInHelp(root)
 	return root
 }

@@ -25,7 +25,7 @@ func newResults(p process) *cobra.Command {
 		Short: "List, show, compare and remove earlier runs",
 		Long: `results looks at the runs below a results folder. A run is named by its folder,
 by the name of its folder or by any start of either that is unique; "latest" is
-the newest one.`,
+the newest one, and "previous" the one before it of the same scenario.`,
 	}
 	c.PersistentFlags().StringVar(&dir, "dir", dir, "the folder that holds the results folders")
 	c.AddCommand(newResultsList(p, &dir), newResultsShow(p, &dir), newResultsDiff(p, &dir), newResultsPrune(p, &dir))
@@ -39,7 +39,7 @@ func (f *runFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.dir, "dir", results.Default, "the folder that holds the results folders")
 }
 
-// paths are the folders of runs: what is no path is the name of a run, as results takes it.
+// paths returns the folders of runs. An argument that is not a path is the name of a run, as for results.
 func (f runFlags) paths(p process, named []string) ([]string, error) {
 	out := slices.Clone(named)
 	for i, name := range named {
@@ -55,9 +55,18 @@ func (f runFlags) paths(p process, named []string) ([]string, error) {
 	return out, nil
 }
 
-// runs are those below a folder; what cannot be read is told of.
+// runs returns the runs in a folder and reports those that cannot be read, the first of many.
 func (p process) runs(dir string) results.Runs {
-	return results.Runs{Dir: dir, Skipped: func(err error) { p.say("skipped: %v", err) }}
+	const most = 5
+	n := 0
+	return results.Runs{Dir: dir, Skipped: func(err error) {
+		switch n++; {
+		case n <= most:
+			p.say("skipped: %v", err)
+		case n == most+1:
+			p.say("skipped: further runs in %s that cannot be read", dir)
+		}
+	}}
 }
 
 func newResultsList(p process, dir *string) *cobra.Command {
@@ -86,6 +95,7 @@ func newResultsShow(p process, dir *string) *cobra.Command {
 	format := "table"
 	c := &cobra.Command{
 		Use: "show [RUN]", Short: "Show a run again; the newest one if none is named", Args: cobra.MaximumNArgs(1),
+		ValidArgsFunction: p.completeRuns(dir, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			f, err := publish.Named(format)
 			if err != nil {
@@ -112,13 +122,21 @@ func newResultsShow(p process, dir *string) *cobra.Command {
 
 func newResultsDiff(p process, dir *string) *cobra.Command {
 	var html bool
+	format := "table"
 	c := &cobra.Command{
 		Use: "diff OLD [NEW]", Short: "Show what two runs measured side by side", Args: cobra.RangeArgs(1, 2),
+		ValidArgsFunction: p.completeRuns(dir, 2),
 		Long: `diff shows two runs side by side: what differs in their setting, every number of
 their tables, and the assertions whose verdicts changed. It judges nothing and
 exits with 0: whether a difference is more than noise is for homellm compare.
 Without NEW the newest run is compared with OLD.`,
 		RunE: func(_ *cobra.Command, args []string) error {
+			if html {
+				format = "html"
+			}
+			if !slices.Contains(differenceFormats, format) {
+				return exit.Errorf(exit.Usage, "formats: "+strings.Join(differenceFormats, ", "), "unknown format %q", format)
+			}
 			args = append(args, results.Latest)
 			_, before, err := p.runs(*dir).Find(args[0])
 			if err != nil {
@@ -131,9 +149,12 @@ Without NEW the newest run is compared with OLD.`,
 			if err := baseline.Distinct([]*metrics.Run{before, after}, args); err != nil {
 				return err
 			}
-			if html {
+			switch format {
+			case "html":
 				err = report.CompareHTML(p.stdout, before, after, report.View{})
-			} else {
+			case "json":
+				err = report.DifferenceJSON(p.stdout, before, after)
+			default:
 				err = report.Difference(p.stdout, before, after, p.reportOptions(""))
 			}
 			if err != nil {
@@ -142,13 +163,18 @@ Without NEW the newest run is compared with OLD.`,
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&html, "html", false, "write a page with charts instead")
+	c.Flags().StringVar(&format, "format", format, "what to print: "+strings.Join(differenceFormats, ", "))
+	c.Flags().BoolVar(&html, "html", false, "the same as --format html: a page with charts")
+	c.MarkFlagsMutuallyExclusive("html", "format")
 	return c
 }
 
+// differenceFormats are the formats in which two runs are shown side by side.
+var differenceFormats = []string{"table", "json", "html"}
+
 type pruneFlags struct {
 	keep    int
-	younger time.Duration
+	younger days
 	yes     bool
 	dryRun  bool
 }
@@ -163,7 +189,7 @@ directly below the results folder that hold a journal of homellm, without subfol
 and never a run that is being played.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if !c.Flags().Changed("keep") && f.younger == 0 {
-				return exit.Errorf(exit.Usage, "--keep 20, --younger-than 720h, or both", "say which runs to keep")
+				return exit.Errorf(exit.Usage, "--keep 20, --younger-than 30d, or both", "say which runs to keep")
 			}
 			if f.keep < 0 || f.younger < 0 {
 				return exit.Errorf(exit.Usage, "", "--keep and --younger-than must not be negative")
@@ -176,7 +202,7 @@ and never a run that is being played.`,
 		},
 	}
 	c.Flags().IntVar(&f.keep, "keep", 0, "keep the newest N runs")
-	c.Flags().DurationVar(&f.younger, "younger-than", 0, "keep runs younger than this, such as 720h")
+	c.Flags().Var(&f.younger, "younger-than", "keep runs younger than this, such as 30d or 12h")
 	c.Flags().BoolVar(&f.yes, "yes", false, "remove them")
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "only say what would be removed")
 	return c
@@ -192,7 +218,7 @@ func prune(p process, dir string, f pruneFlags, now time.Time) error {
 		verb = "would remove"
 	}
 	pruning := results.Pruning{
-		Keep: f.keep, Younger: f.younger, DryRun: f.dryRun,
+		Keep: f.keep, Younger: time.Duration(f.younger), DryRun: f.dryRun,
 		Left: func(dir, why string) { p.say("left alone: %s: %s", dir, why) },
 		Gone: func(dir string) { p.sayPath(verb+" %s", dir) },
 	}

@@ -18,7 +18,8 @@ func newSchema(p process) *cobra.Command {
 		Short: "Print the JSON Schema of a kind of file or document",
 		Long: "schema prints the JSON Schema (draft-07) of a kind of file, for editors that check and\n" +
 			"complete YAML: " + strings.Join(schema.Written(), ", ") + ". And of a kind of document that homellm writes\n" +
-			"as JSON, for programs that read it. Without a kind it lists the kinds.",
+			"as JSON, for programs that read it; event is a line of --events and of journal.jsonl. Without a kind it lists\n" +
+			"the kinds.",
 		Args:      cobra.MaximumNArgs(1),
 		ValidArgs: schema.Kinds(),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -37,7 +38,8 @@ func newSchema(p process) *cobra.Command {
 			return err
 		},
 	}
-	c.Flags().StringVarP(&dir, "output", "o", "", "write KIND.v1.json into this folder; without a kind, all of them")
+	c.Flags().StringVarP(&dir, "output", "o", "",
+		"write it into this folder, such as scenario.v1.json; without a kind, all of them")
 	return c
 }
 
@@ -53,7 +55,7 @@ func writeSchemas(dir string, kinds []string) error {
 		if data == nil {
 			return exit.Errorf(exit.Usage, "kinds: "+strings.Join(schema.Kinds(), ", "), "no schema for %q", k)
 		}
-		if err := os.WriteFile(filepath.Join(dir, k+".v1.json"), data, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, schema.Name(k)), data, 0o644); err != nil {
 			return exit.Errorf(exit.Environment, "", "%w", err)
 		}
 	}

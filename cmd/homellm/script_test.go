@@ -2,11 +2,15 @@ package main
 
 import (
 	"flag"
+	"net"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -15,12 +19,20 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files of the scripts")
 
-// sleepers is how many tests run at the same time on each processor. Those of whole processes wait
-// most of the time: for servers, signals and the clock.
-const sleepers = 4
+// patience is how long a test waits for a process on a machine that does much else.
+const patience = 5 * time.Minute
+
+// sleepers is how many tests run at the same time on each processor. Those of whole processes wait most of the time:
+// for servers, signals and the clock; with the race detector they compute more.
+func sleepers() int {
+	if raceFactor() > 1 {
+		return 4
+	}
+	return 6
+}
 
 func TestMain(m *testing.M) {
-	if err := flag.Set("test.parallel", strconv.Itoa(sleepers*runtime.GOMAXPROCS(0))); err != nil {
+	if err := flag.Set("test.parallel", strconv.Itoa(sleepers()*runtime.GOMAXPROCS(0))); err != nil {
 		panic(err)
 	}
 	testscript.Main(m, map[string]func(){"homellm": main, "crashing": crashing, "oddserver": oddServer})
@@ -60,7 +72,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "action": action, "obeyed": obeyed,
-			"envfile": envfile, "conforms": conforms},
+			"envfile": envfile, "conforms": conforms, "areEvents": areEvents, "listens": listens},
 	})
 }
 
@@ -79,10 +91,36 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// listens waits until something accepts connections: listens HOST:PORT
+func listens(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: listens HOST:PORT")
+	}
+	var last error
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		conn, err := net.DialTimeout("tcp", args[0], time.Second)
+		if err == nil {
+			_ = conn.Close()
+			return
+		}
+		last = err
+	}
+	ts.Fatalf("nothing listens: %v", last)
+}
+
 // envfile sets a variable to what a file holds: envfile NAME FILE
 func envfile(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: envfile NAME FILE")
 	}
 	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
+}
+
+// raceFactor is by how much more memory and time this program may take than the one that is shipped.
+func raceFactor() int64 {
+	if build, ok := debug.ReadBuildInfo(); ok && slices.Contains(build.Settings,
+		debug.BuildSetting{Key: "-race", Value: "true"}) {
+		return 4
+	}
+	return 1
 }

@@ -217,7 +217,7 @@ func TestNetworkManners(t *testing.T) {
 				simulated.ServeHTTP(w, r)
 			}))
 			defer hs.Close()
-			// Proxies are never used for loopback addresses. This one is none, and leads here as well.
+			// Proxies are never used for loopback addresses. This address is not one, but leads here too.
 			address := strings.Replace(hs.URL, "127.0.0.1", "0.0.0.0", 1)
 			p := newProgram(t, map[string]string{"plan.yaml": crashPlan, "servers.yaml": keyed(address, "env: HOSTILE_KEY")})
 			for _, v := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"} {

@@ -14,6 +14,7 @@ import (
 // selection is the flags that select what of a scenario is planned; plan, list and apply share them.
 type selection struct {
 	servers          []string
+	variants         variantsFlag
 	model            string
 	repeats          count
 	contextSize      count
@@ -21,11 +22,15 @@ type selection struct {
 	include, exclude []string
 	vars             []string
 	exactTokens      bool
+
+	choices [][]dsl.Label // of tune: the variants that are played
+	find    *dsl.Search   // of tune
 }
 
 func (s *selection) add(c *cobra.Command) {
 	f := c.Flags()
 	f.StringSliceVar(&s.servers, "server", nil, "profile to play on, instead of the scenario's own choice")
+	s.variants.add(c)
 	f.StringVar(&s.model, "model", "", "model to play with, instead of the scenario's own choice")
 	f.Var(&s.repeats, "repeats", "measured passes, instead of the scenario's number")
 	f.Var(&s.contextSize, "context-size", "context in tokens to plan for, instead of what server and model offer")
@@ -53,6 +58,10 @@ func (s *selection) options(p process, lib *dsl.Library) (dsl.Options, error) {
 		}
 		vars[k] = v
 	}
+	chosen, err := s.variants.chosen()
+	if err != nil {
+		return dsl.Options{}, err
+	}
 	tokenizer := p.tokenizer
 	if !s.exactTokens {
 		tokenizer = nil
@@ -61,7 +70,31 @@ func (s *selection) options(p process, lib *dsl.Library) (dsl.Options, error) {
 	opt.Vars, opt.Servers, opt.Model, opt.Repeats = vars, s.servers, s.model, int(s.repeats)
 	opt.ContextSize, opt.MaxConversations = int(s.contextSize), int(s.maxConversations)
 	opt.IncludeTags, opt.ExcludeTags = s.include, s.exclude
+	opt.Variants, opt.Search = s.choices, s.find
+	if len(chosen) > 0 && s.choices == nil {
+		opt.Variants = [][]dsl.Label{chosen}
+	}
 	return opt, nil
+}
+
+// variantsFlag chooses variants of a profile.
+type variantsFlag []string
+
+func (v *variantsFlag) add(c *cobra.Command) {
+	c.Flags().StringSliceVar((*[]string)(v), "variant", nil,
+		"NAME=VALUE: variant of the server to start, as its profile lists them")
+}
+
+// chosen are the variants, as far as the flag tells.
+func (v variantsFlag) chosen() (out []dsl.Label, err error) {
+	for _, kv := range v {
+		name, value, ok := strings.Cut(kv, "=")
+		if !ok || name == "" || value == "" {
+			return nil, exit.Errorf(exit.Usage, "write --variant ubatch=small", "--variant %q is not name=value", kv)
+		}
+		out = append(out, dsl.Label{Name: name, Value: value})
+	}
+	return out, nil
 }
 
 // readOnly reads the input of a command that plans and sends nothing: for a file that names no server it assumes the

@@ -23,6 +23,7 @@ import (
 type serveFlags struct {
 	libraryFlags
 	model   string
+	variant variantsFlag
 	port    int
 	context count
 	version string
@@ -52,6 +53,7 @@ memory of the graphics card the model and its context take.`,
 	}
 	f.add(c)
 	fl := c.Flags()
+	f.variant.add(c)
 	fl.StringVar(&f.model, "model", "", "model to serve, instead of the profile's first")
 	fl.IntVar(&f.port, "port", 0, "port to listen on, instead of the profile's")
 	fl.Var(&f.context, "context-size", "context in tokens, instead of the profile's")
@@ -70,6 +72,7 @@ func serve(ctx context.Context, p process, name string, f serveFlags) error {
 	if err != nil {
 		return err
 	}
+	name = profile.Instance()
 	if f.port < 0 || f.port > 65535 {
 		return exit.Errorf(exit.Usage, "ports are 1 to 65535", "--port %d", f.port)
 	}
@@ -98,7 +101,7 @@ func serve(ctx context.Context, p process, name string, f serveFlags) error {
 		p.say("%s: %s", name, n)
 	}
 	if running.Unseen() {
-		p.say("%s: which process answers cannot be seen, as behind a container", name)
+		p.say("%s: the process that answers is not visible, as behind a container", name)
 	}
 	first := ""
 	if running.First > 0 {
@@ -131,8 +134,19 @@ func serve(ctx context.Context, p process, name string, f serveFlags) error {
 // served is the profile and the model to serve, with the requested context.
 func (f serveFlags) served(lib *dsl.Library, name string) (*dsl.Server, *dsl.Model, error) {
 	profile, m, err := profileAndModel(lib, name, f.model)
-	if err != nil || f.context == 0 {
-		return profile, m, err
+	if err != nil {
+		return nil, nil, err
+	}
+	chosen, err := f.variant.chosen()
+	if err != nil {
+		return nil, nil, err
+	}
+	profile, wrong, help := profile.With(chosen)
+	if wrong != "" {
+		return nil, nil, exit.Errorf(exit.Usage, help, "--variant: %s", wrong)
+	}
+	if f.context == 0 {
+		return profile, m, nil
 	}
 	if profile, err = profile.WithContext(int(f.context)); err != nil {
 		return nil, nil, exit.Errorf(exit.Usage, "write context_tokens: and ${context_tokens} in the profile",
@@ -216,7 +230,7 @@ func showCommand(p process, c target.Command, profile *dsl.Server, m *dsl.Model,
 	if version == "" {
 		version = "the newest version (the installed one is not known)"
 	}
-	fmt.Fprintf(&b, "# %s on %s, for %s\n", profile.Name, c.Address(), version)
+	fmt.Fprintf(&b, "# %s on %s, for %s\n", profile.Instance(), c.Address(), version)
 	for _, e := range c.Env {
 		name, value, _ := strings.Cut(e, "=")
 		fmt.Fprintf(&b, "%s=%s \\\n", name, text.Quote(value))

@@ -6,8 +6,8 @@ import (
 	"homellm/engine/files"
 )
 
-// TestShippedProfiles_KnowTheirCaches: a block size that a profile does not tell is learnt by prompts of 2,200 tokens
-// in each run.
+// TestShippedProfiles_KnowTheirCaches: without a block size in the profile, every run would have to find it with
+// prompts of 2,200 tokens.
 func TestShippedProfiles_KnowTheirCaches(t *testing.T) {
 	for name, block := range map[string]int{"llamacpp": 1, "llamacpp-router": 1, "sglang": 1, "sim": 16} {
 		s := files.ShippedLibrary().Server(name)

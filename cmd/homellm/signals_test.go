@@ -42,11 +42,10 @@ servers:
 // until waits for a moment of a run.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for range 6000 {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if ok() {
 			return
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 	t.Fatalf("%s did not come", what)
 }
@@ -64,7 +63,7 @@ func ends(t *testing.T, c *exec.Cmd, signal syscall.Signal) (code int) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(time.Minute):
+	case <-time.After(patience):
 		_ = c.Process.Kill()
 		t.Fatalf("%v did not end it", signal)
 	}

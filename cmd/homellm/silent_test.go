@@ -13,8 +13,7 @@ import (
 	"homellm/engine/exit"
 )
 
-// TestInvalidFiles_SendNothing holds every command that may talk to a server to the promise of exit
-// code 3.
+// TestInvalidFiles_SendNothing checks, for every command that may talk to a server, the promise of exit code 3.
 func TestInvalidFiles_SendNothing(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int64

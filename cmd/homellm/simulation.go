@@ -20,6 +20,7 @@ func simulation(c *cobra.Command, config *sim.Config) {
 	f.StringSliceVar(&config.ServedNames, "served-model-name", nil, "names that requests may use")
 	f.IntVar(&config.ContextTokens, "max-model-len", 0, "longest prompt and reply together, in tokens")
 	f.IntVar(&config.KVTokens, "kv-tokens", 0, "size of the KV cache in tokens, instead of what fits beside the weights")
+	f.IntVar(&config.HostTokens, "host-tokens", 0, "tokens that the host's memory keeps of what the KV cache evicts")
 	f.IntVar(&config.MaxNumSeqs, "max-num-seqs", 0, "requests that run at once")
 	f.Uint64Var(&config.Seed, "seed", 0, "seed of jitter and answers")
 	f.Float64Var(&config.Jitter, "jitter", 0, "sigma of a lognormal factor on every step, such as 0.03")
@@ -61,8 +62,9 @@ func configure(launch *dsl.Launch, config *sim.Config) error {
 	return nil
 }
 
-// simulate starts the embedded simulator as the profile of a cell says.
+// simulate starts the embedded simulator as the profile of a cell says, and notes once what is simulated.
 func simulate(note func(string, ...any)) func(context.Context, *dsl.Cell) (string, string, func(), error) {
+	noted := map[string]bool{}
 	return func(ctx context.Context, cell *dsl.Cell) (address, what string, stop func(), err error) {
 		config := sim.Config{}
 		if m := cell.Model; m != nil {
@@ -78,7 +80,10 @@ func simulate(note func(string, ...any)) func(context.Context, *dsl.Cell) (strin
 		if err := configure(cell.Server.Launch, &config); err != nil {
 			return "", "", nil, err
 		}
-		note("SIMULATED: playing on the embedded simulator (%s), not on a real server", config)
+		if !noted[config.String()] {
+			noted[config.String()] = true
+			note("SIMULATED: playing on the embedded simulator (%s), not on a real server", config)
+		}
 		address, stop, err = sim.Embed(ctx, config)
 		return address, config.String(), stop, err
 	}

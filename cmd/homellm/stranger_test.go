@@ -168,7 +168,7 @@ func TestStrangersResults(t *testing.T) {
 		fmt.Sprintf(`"url":"http://%s/`, l.Addr()),
 	)
 	journal := evil.Replace(strings.Join(lines[:len(lines)*2/3], ""))
-	// A stranger could compute the checks of the lines anew; a journal from before there were any does as well.
+	// An attacker could recompute the checksums of the lines; a journal of a version without checksums is as good.
 	journal = regexp.MustCompile(`,"crc32c":"[0-9a-f]{8}"}`).ReplaceAllString(journal, "}")
 	journal = strings.Replace(journal, `"body":{"version":2,`, `"body":{"version":1,`, 1)
 	if !strings.Contains(journal, l.Addr().String()) || !strings.Contains(journal, "evil.yaml") {

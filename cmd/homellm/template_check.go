@@ -2,13 +2,14 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"homellm/dsl"
 	"homellm/engine/exit"
+	"homellm/engine/listing"
 	"homellm/engine/rendering"
 	"homellm/engine/text"
 )
@@ -16,6 +17,7 @@ import (
 type checkFlags struct {
 	libraryFlags
 	addressFlags
+	shown lookFlags
 }
 
 func newTemplateCheck(p process) *cobra.Command {
@@ -36,11 +38,15 @@ tokens that it reports for a short request.`,
 		},
 	}
 	f.libraryFlags.add(c)
+	f.shown.add(c, listing.Templated)
 	f.addressFlags.add(c, "address of a running server to compare with; MODEL is then one name, or what it serves")
 	return c
 }
 
 func templateCheck(ctx context.Context, p process, names []string, f checkFlags) error {
+	if err := f.shown.check(); err != nil {
+		return err
+	}
 	lib, err := f.load(p)
 	if err != nil {
 		return err
@@ -49,12 +55,12 @@ func templateCheck(ctx context.Context, p process, names []string, f checkFlags)
 		return err
 	}
 	if f.url != "" {
-		return checkServer(ctx, p, lib, names, f.addressFlags)
+		return checkServer(ctx, p, lib, names, f)
 	}
 	if len(names) == 0 {
 		names = rendering.Templated(lib)
 	}
-	all, good := p.templates(lib), true
+	all, good, found := p.templates(lib), true, listing.OfTemplates()
 	tried := map[string]rendering.Trial{} // many models have the same
 	for _, name := range names {
 		c, err := rendering.Choose(all, lib, name)
@@ -67,20 +73,10 @@ func templateCheck(ctx context.Context, p process, names []string, f checkFlags)
 			tried[c.Template.Name()] = trial
 		}
 		good = good && trial.OK()
-		fmt.Fprintf(plain{p.stdout}, "%-28s %-20s ", name, c.Template.Name())
-		switch {
-		case len(trial.Wrong) > 0:
-			fmt.Fprintf(p.stdout, "%d of %d goldens differ\n", len(trial.Wrong), trial.Goldens)
-			for _, w := range trial.Wrong {
-				fmt.Fprintf(plain{p.stdout}, "  %s\n", w)
-			}
-		case trial.Broken != nil:
-			fmt.Fprintf(plain{p.stdout}, "cannot render a plain conversation: %v\n", trial.Broken)
-		case trial.Goldens == 0:
-			fmt.Fprintf(p.stdout, "compiles; it has no goldens; %s\n", trial.Stability)
-		default:
-			fmt.Fprintf(p.stdout, "equals %d goldens\n", trial.Goldens)
-		}
+		found.Add(name, c.Template.Name(), trial)
+	}
+	if err := f.shown.write(f.text(p), found); err != nil {
+		return err
 	}
 	if !good {
 		return exit.With(exit.Fail)
@@ -88,8 +84,17 @@ func templateCheck(ctx context.Context, p process, names []string, f checkFlags)
 	return nil
 }
 
+// text is where the document goes: a terminal must not act on what templates and servers say.
+func (f checkFlags) text(p process) io.Writer {
+	if f.shown.format == "json" {
+		return p.stdout
+	}
+	return plain{p.stdout}
+}
+
 // checkServer compares our rendering with that of a server.
-func checkServer(ctx context.Context, p process, lib *dsl.Library, names []string, at addressFlags) error {
+func checkServer(ctx context.Context, p process, lib *dsl.Library, names []string, f checkFlags) error {
+	at := f.addressFlags
 	if len(names) > 1 {
 		return exit.Errorf(exit.Usage, "name the model that the server has", "--url compares one model")
 	}
@@ -103,23 +108,26 @@ func checkServer(ctx context.Context, p process, lib *dsl.Library, names []strin
 		return err
 	}
 	defer s.Close()
-	fmt.Fprintf(p.stdout, "%s at %s serves %s; template %s\n", s.Found.Label(), s.Found.URL, s.Name, s.Template.Name())
+	found := listing.OfServed(s)
 	bad, failed := 0, 0
 	for _, conversation := range rendering.Conversations() {
 		same, said, err := s.Compare(ctx, conversation.Messages)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		verdict := "same"
+		one := listing.Rendered{Name: conversation.Name, Verdict: "same", Detail: said}
 		switch {
 		case err != nil:
 			failed++
-			verdict, said = "UNKNOWN", err.Error()
+			one.Verdict, one.Detail = "unknown", err.Error()
 		case !same:
 			bad++
-			verdict = "DIFFERENT"
+			one.Verdict = "different"
 		}
-		fmt.Fprintf(plain{p.stdout}, "  %-9s  %-32s %s\n", verdict, conversation.Name, said)
+		found.Served.Conversations = append(found.Served.Conversations, one)
+	}
+	if err := f.shown.write(f.text(p), found); err != nil {
+		return err
 	}
 	if failed > 0 {
 		return exit.Errorf(exit.Environment, "look at the server's log; homellm doctor --url "+s.Found.URL+

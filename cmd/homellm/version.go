@@ -1,28 +1,42 @@
 package main
 
 import (
-	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"homellm/engine/listing"
 )
 
 func newVersion(p process) *cobra.Command {
-	return &cobra.Command{
+	var shown lookFlags
+	c := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprint(p.stdout, versionLine())
-			return err
+			if err := shown.check(); err != nil {
+				return err
+			}
+			return shown.write(p.stdout, versionDocument())
 		},
 	}
+	shown.add(c, listing.Versioned)
+	return c
 }
 
-// versionLine names this program and what built it.
+// versionDocument describes this program and its build.
+func versionDocument() listing.Version {
+	return listing.OfVersion(version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
+// versionLine returns its text.
 func versionLine() string {
-	return fmt.Sprintf("homellm %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	var b strings.Builder
+	_ = versionDocument().WriteText(&b) // a strings.Builder never fails
+	return b.String()
 }
 
 // version is what the Go toolchain recorded: the module's version, or the commit of a build from

@@ -14,7 +14,7 @@ import (
 	"homellm/engine/watch"
 )
 
-// watched plays, waits until a file that the run was made of changes, and plays again, until the user ends it. Its exit
+// watched plays, waits until a file that the run depends on changes, and plays again, until the user stops it. Its exit
 // code is that of the last run.
 func watched(ctx context.Context, p process, args []string, f applyFlags, play func(*watch.Files) error) error {
 	if err := canChange(args); err != nil {
@@ -28,7 +28,7 @@ func watched(ctx context.Context, p process, args []string, f applyFlags, play f
 	for first := true; ; first = false {
 		last := play(seen)
 		if known, ok := errors.AsType[*exit.Failure](last); ok && first && known.Code == exit.Usage {
-			return last // no change of a file makes a command line right
+			return last // changing a file cannot fix the command line
 		}
 		if ctx.Err() != nil {
 			return last
@@ -48,18 +48,18 @@ func watched(ctx context.Context, p process, args []string, f applyFlags, play f
 	}
 }
 
-// canChange refuses to watch what never changes.
+// canChange reports an error for arguments that are not files or folders, since these never change.
 func canChange(args []string) error {
 	for _, arg := range args {
 		if _, err := os.Stat(arg); err != nil || arg == files.Stdin {
 			return exit.Errorf(exit.Usage, "name a file or a folder: standard input and shipped scenarios do not change",
-				"--watch waits for a file to change, and %s is none", text.Quote(arg))
+				"--watch waits for a file to change, and %s is not a file", text.Quote(arg))
 		}
 	}
 	return nil
 }
 
-// scenarios opens what arguments name, and notes for --watch what is read for it: before it is read.
+// scenarios opens the files that arguments name. For --watch it notes each file before reading it.
 func (f applyFlags) scenarios(p process, args []string) ([]dsl.File, error) {
 	if f.watching == nil {
 		return files.Scenarios(args, p.stdin)
@@ -68,7 +68,7 @@ func (f applyFlags) scenarios(p process, args []string) ([]dsl.File, error) {
 	for _, path := range append(append([]string{}, f.serverFiles...), f.modelFiles...) {
 		f.watching.File(path)
 	}
-	folders := map[string]string{} // by the names of the files in them
+	folders := map[string]string{} // by the names of their files
 	for _, arg := range args {
 		paths := []string{arg}
 		if info, err := os.Stat(arg); err == nil && info.IsDir() {
@@ -89,7 +89,7 @@ func (f applyFlags) scenarios(p process, args []string) ([]dsl.File, error) {
 	return named, err
 }
 
-// below are the YAML files in a folder, which may be scenarios; a folder that cannot be read has none.
+// below returns the YAML files in a folder, which may be scenarios; none if the folder cannot be read.
 func below(dir string) []string {
 	out, _ := files.Below(dir)
 	return out

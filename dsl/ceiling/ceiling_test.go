@@ -50,8 +50,8 @@ func (b *blocks) take(prompt []int) int {
 	return served
 }
 
-// TestTokensAreThoseOfAPagedCache plays random prompts, most of which begin like an earlier one, and holds
-// the ceiling of each against what a cache that forgets nothing serves.
+// TestTokensAreThoseOfAPagedCache plays random prompts, most of which begin like an earlier one, and compares the
+// ceiling of each with what a cache without eviction serves.
 func TestTokensAreThoseOfAPagedCache(t *testing.T) {
 	served := 0
 	property := func(seed uint64) bool {
@@ -88,7 +88,7 @@ func TestTokensAreThoseOfAPagedCache(t *testing.T) {
 	}
 }
 
-// TestTokensAreBounded holds what is true of every ceiling.
+// TestTokensAreBounded checks properties of every ceiling.
 func TestTokensAreBounded(t *testing.T) {
 	property := func(common, prompt uint16, block uint8) bool {
 		n := Tokens(int(common), int(prompt), int(block))

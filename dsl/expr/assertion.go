@@ -16,18 +16,28 @@ type Assertion struct {
 	Name        string
 	That        string
 	OnUnknown   string // inconclusive | fail | skip | warn
-	Severity    string // fail | warn
+	Severity    string // fail | warn | count
 	MinPassRate float64
 	Message     string
 	Abort       bool
 	Scope       figure.Scope
+	// overall scope: with which the differences must clear their bounds; 0: values are compared as they are
+	Confidence float64
 
 	program *program
 	source  *syntax.Source // the file, for excerpts
 }
 
+// CountOnly is the severity of an assertion whose passes are only counted.
+const CountOnly = "count"
+
+// Named reports whether the author has named the assertion. Any other is called by its place, such as
+// step.q1.assert[2].
+func (a *Assertion) Named() bool { return !strings.HasSuffix(a.Name, "]") }
+
 // Compile compiles the expression of the assertion with the names of its scope. Findings have places in the file.
 func (a *Assertion) Compile(names *Names, env Env) syntax.Diagnostics {
+	env.Confidence = a.Confidence
 	program, problems := compileExpr(a.That, &scope{names: names, env: env}, a.Severity == "fail")
 	a.program, a.source = program, env.Node.Src
 	var out syntax.Diagnostics
@@ -207,13 +217,54 @@ func (a *Assertion) Differences() []Difference {
 	}
 	var out []Difference
 	for _, d := range a.program.apart {
-		one := Difference{Factors: d.factors, Offset: d.offset}
-		for _, i := range d.leaves {
-			one.Paths = append(one.Paths, a.program.leaves[i].path)
-		}
-		out = append(out, one)
+		out = append(out, a.program.exported(d))
 	}
 	return out
+}
+
+func (p *program) exported(d difference) Difference {
+	out := Difference{Factors: d.factors, Offset: d.offset}
+	for _, i := range d.leaves {
+		out.Paths = append(out.Paths, p.leaves[i].path)
+	}
+	return out
+}
+
+// Claim is a comparison of sums of measured values, each times a constant: its difference Op 0.
+type Claim struct {
+	Difference
+	Op string // < <= > >=
+}
+
+// Claims lists the comparisons that must all hold for an assertion with a confidence to pass.
+func (a *Assertion) Claims() []Claim {
+	if a.program == nil {
+		return nil
+	}
+	var out []Claim
+	for _, c := range a.program.claims {
+		out = append(out, Claim{a.program.exported(c.difference), c.op})
+	}
+	return out
+}
+
+// Cells lists the cells that an assertion in overall scope names.
+func (a *Assertion) Cells() []CellRef {
+	if a.program == nil {
+		return nil
+	}
+	return a.program.cells
+}
+
+// CutCell splits a path of overall scope into the cell that it names and the path of its figure; ok is false for a
+// path of no cell.
+func (a *Assertion) CutCell(path string) (ref CellRef, rest string, ok bool) {
+	for _, ref := range a.Cells() {
+		if rest, ok := strings.CutPrefix(path, ref.Prefix); ok {
+			return ref, rest, true
+		}
+	}
+	return CellRef{}, path, false
 }
 
 // Excerpt returns the source line of the assertion with the values that it reads underlined, ready to print:

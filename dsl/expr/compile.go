@@ -64,6 +64,9 @@ func (c *compilation) run() {
 		return
 	}
 	c.collect(tree.Node)
+	if c.scope.env.Confidence > 0 {
+		c.confident(tree.Node)
+	}
 	ast.Walk(&tree.Node, c)
 	if !c.namesMetric() {
 		c.fail(0, 0, "expr/constant", "name a metric of the turn, step, conversation or run",

@@ -18,13 +18,13 @@ import (
 	"homellm/dsl/syntax"
 )
 
-// Condition says something of one call of a tool. It holds no state, so it may be shared.
+// Condition is a condition on one call of a tool. It holds no state, so it may be shared.
 type Condition struct {
 	code   *vm.Program
 	schema any // of the arguments
 }
 
-// Call is what a condition may name of a call.
+// Call holds the parts of a call that a condition may name.
 type Call struct {
 	Name      string
 	Arguments any // as encoding/json makes them; nil where they are not valid
@@ -32,14 +32,14 @@ type Call struct {
 	N         int // which call of this tool it is in the conversation, from 1
 }
 
-// callType is what stands below call. in a condition.
+// callType lists the names after "call." in a condition.
 var callType = types.Map{"name": types.String, "arguments": types.String, "n": types.Int}
 
 // conditionFunctions are the functions that a condition may call.
 var conditionFunctions = []string{"len", "lower", "upper", "trim", "split", "all", "any", "none", "abs", "int", "float"}
 
-// CompileCondition compiles what stands at a node as a condition on calls of a tool whose arguments have a JSON Schema,
-// as encoding/json makes it; nil: it takes none.
+// CompileCondition compiles the text of a node as a condition on calls of a tool. Schema is the JSON Schema of the
+// arguments, as decoded by encoding/json; nil: the tool takes none.
 func CompileCondition(n *syntax.Node, schema any) (*Condition, syntax.Diagnostics) {
 	text := strings.TrimSpace(n.Text())
 	c := &compilation{text: text}
@@ -114,14 +114,14 @@ func firstName(args types.Map) string {
 	return "NAME"
 }
 
-// conditionNames checks what a condition names, before its types are.
+// conditionNames checks the names in a condition, before the types are checked.
 type conditionNames struct {
 	*compilation
 	args  types.Map
 	named bool
 }
 
-// Visit refuses names and functions that there are not.
+// Visit rejects unknown names and functions.
 func (v *conditionNames) Visit(node *ast.Node) {
 	switch n := (*node).(type) {
 	case *ast.MemberNode:
@@ -186,7 +186,7 @@ func (c *Condition) Holds(call Call) bool {
 // deepest bounds how far into a schema types are followed.
 const deepest = 8
 
-// typeOf is the type of the values that a JSON Schema accepts, as far as it says it in one word.
+// typeOf is the type of the values that a JSON Schema accepts, if the schema names a single one.
 func typeOf(schema any, depth int) types.Type {
 	doc, _ := schema.(map[string]any)
 	if depth > deepest {
@@ -217,7 +217,7 @@ func typeOf(schema any, depth int) types.Type {
 	return types.Any
 }
 
-// conform makes whole numbers of those that a schema says are some: JSON does not tell them apart.
+// conform makes integers of the numbers that a schema says are integers: JSON has only one kind of number.
 func conform(v any, t types.Type) any {
 	switch v := v.(type) {
 	case float64:

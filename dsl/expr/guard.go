@@ -195,10 +195,20 @@ func (c *compilation) choose(n ast.Node, condition, yes, no ast.Node) ast.Node {
 	return typed(out, yes.Type())
 }
 
-// fractional reports whether a node is a number that is rarely the same twice.
+// fractional reports whether a node is a measured number that is rarely the same twice. A number read from an answer is
+// exact.
 func (c *compilation) fractional(n ast.Node) bool {
-	l := leafOf(n, c.program.leaves)
-	return n.Type() == floatType && (l == nil || !l.whole)
+	if n.Type() != floatType {
+		return false
+	}
+	if _, literal := n.(*ast.FloatNode); literal {
+		return false
+	}
+	if l := leafOf(n, c.program.leaves); l != nil {
+		return l.measured && !l.whole
+	}
+	name, _ := operation(n)
+	return name != callNumberIn && name != callJSONNumber
 }
 
 // sumType is the type of a sum.

@@ -74,7 +74,7 @@ func (e *inference) eval(n ast.Node) possible {
 	return out
 }
 
-// byParts is what follows for a node from what is known of its children. Failed is why it has no value, if all
+// byParts returns what follows for a node from what is known about its children. Failed is why it has no value, if all
 // children have one.
 func (e *inference) byParts(n ast.Node, failed error) possible {
 	switch n := n.(type) {

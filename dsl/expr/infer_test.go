@@ -15,7 +15,7 @@ func partly(low, high float64) Value { return Value{Range: &Range{low, high}, Wh
 
 func cut(text string) Value { return Value{SoFar: text, Why: "the reply was cut"} }
 
-var nobody = Value{Why: "the server has no field for it", Unsupported: true}
+var notReported = Value{Why: "the server has no field for it", Unsupported: true}
 
 type inferenceTest struct {
 	that   string
@@ -67,19 +67,19 @@ func inferenceTests() []inferenceTest {
 		{"(turn.cache.hit_rate ?? 0) > 0.3", map[string]Value{hit: partly(0.34, 0.55)}, Pass},
 		{"(turn.cache.hit_rate ?? 0) > 0.4", map[string]Value{hit: partly(0.34, 0.55)}, Unknown},
 		{"(turn.cache.hit_rate ?? 0) > 0.3", map[string]Value{hit: lost}, Fail},
-		{"(turn.cache.hit_rate ?? 1) > 0.3", map[string]Value{hit: nobody}, Pass},
+		{"(turn.cache.hit_rate ?? 1) > 0.3", map[string]Value{hit: notReported}, Pass},
 
-		// Unsupported is what nobody can tell; one value that should have been told makes it unknown.
-		{"turn.cache.hit_rate > 0.5", map[string]Value{hit: nobody}, Unsupported},
-		{"turn.cache.hit_rate > 0.5 && turn.ok", map[string]Value{hit: nobody}, Unsupported},
-		{"turn.cache.hit_rate > 0.5 && turn.ttft_ms < 1", map[string]Value{hit: nobody, ttft: lost}, Unknown},
-		{"turn.cache.hit_rate > 0.5 || turn.ttft_ms < 0", map[string]Value{hit: nobody, ttft: lost}, Unsupported},
-		{"turn.cache.hit_rate > 0.5 && turn.prompt_tokens / turn.cache.reusable_rate > 1", map[string]Value{hit: nobody},
+		// Unsupported means that the server cannot report it; one value that it should have reported makes it unknown.
+		{"turn.cache.hit_rate > 0.5", map[string]Value{hit: notReported}, Unsupported},
+		{"turn.cache.hit_rate > 0.5 && turn.ok", map[string]Value{hit: notReported}, Unsupported},
+		{"turn.cache.hit_rate > 0.5 && turn.ttft_ms < 1", map[string]Value{hit: notReported, ttft: lost}, Unknown},
+		{"turn.cache.hit_rate > 0.5 || turn.ttft_ms < 0", map[string]Value{hit: notReported, ttft: lost}, Unsupported},
+		{"turn.cache.hit_rate > 0.5 && turn.prompt_tokens / turn.cache.reusable_rate > 1", map[string]Value{hit: notReported},
 			Unknown},
-		{"turn.cache.hit_rate > 0.5 && !turn.ok", map[string]Value{hit: nobody}, Fail},
+		{"turn.cache.hit_rate > 0.5 && !turn.ok", map[string]Value{hit: notReported}, Fail},
 
-		// A text that was cut is known as far as it came: what does not hold of that has failed, and what holds only because
-		// no more came has not passed.
+		// A cut text is known up to the cut. What its rest cannot mend has failed, and what its rest could break has not
+		// passed.
 		{`turn.text contains "41"`, map[string]Value{text: cut("torque 41")}, Pass},
 		{`turn.text contains "42"`, map[string]Value{text: cut("torque 41")}, Fail},
 		{`not (turn.text contains "42")`, map[string]Value{text: cut("torque 41")}, Unknown},
@@ -143,7 +143,7 @@ func TestInference(t *testing.T) {
 func TestWhatIsMissingIsNamed(t *testing.T) {
 	for want, v := range map[string]Value{
 		"turn.cache.hit_rate is unknown: the field was absent":                    {Why: "the field was absent"},
-		"turn.cache.hit_rate is unsupported: the server has no field for it":      nobody,
+		"turn.cache.hit_rate is unsupported: the server has no field for it":      notReported,
 		"turn.cache.hit_rate is only known to be from 0.34 to 0.55: 1 of 2 turns": partly(0.34, 0.55),
 	} {
 		r := mustCompile(t, figure.StepScope, "turn.cache.hit_rate > 0.5").Eval(func(string) Value { return v })
@@ -236,8 +236,8 @@ func compiled(g expressions) (string, *Assertion) {
 	}
 }
 
-// TestInferenceIsNeverWrong holds random expressions over random boxes against the compiled program at points of
-// each box: what is decided over the whole is so at every point.
+// TestInferenceIsNeverWrong compares random expressions over random boxes with the compiled program at points of each
+// box: what is decided for the box must be true at every point.
 func TestInferenceIsNeverWrong(t *testing.T) {
 	g := expressions{rand.New(rand.NewPCG(1, 14))}
 	decided, expressionsTried := 0, 0
@@ -295,7 +295,7 @@ func describe(box map[string]Value) map[string]string {
 	return out
 }
 
-// TestInferenceAgreesOnPoints holds intervals of one number against the compiled program.
+// TestInferenceAgreesOnPoints compares intervals that are single numbers with the compiled program.
 func TestInferenceAgreesOnPoints(t *testing.T) {
 	g := expressions{rand.New(rand.NewPCG(2, 14))}
 	open, tried := 0, 0

@@ -22,89 +22,58 @@ func (c *compilation) syntax(err error) {
 	text := []rune(c.text)
 	help := habit(string(text[:min(from, len(text))]), string(text[min(from, len(text)):]))
 	switch {
+	case strings.Contains(message, "literal not terminated"):
+		mark, at := unclosed(text)
+		c.fail(at, at+1, "expr/syntax", quoteHelp(mark), "the quote that opens here is not closed")
+		return
 	case strings.Contains(message, "token EOF") || strings.Contains(message, "unexpected end"):
-		message = "the expression ends too early"
-		help = cmp.Or(habit(c.text, ""), `an unquoted " #" starts a YAML comment: quote the whole expression`)
-		from, to = max(0, len(text)-1), len(text) // the caret is below the last character of the text
+		c.early(text)
+		return
 	case strings.Contains(message, "maximum allowed nodes"):
 		c.fail(0, 0, "expr/size", "split it into several assertions",
 			"the expression has more than %d parts", maxExprNodes)
 		return
 	case strings.HasPrefix(message, "bad number syntax"):
 		message = "letters follow a number"
-		help = unitHelp
+		help = quantity(text, from)
 	case strings.Contains(message, "coalesce"):
 		message = "?? cannot stand next to another operator without parentheses"
 		help = "write (x ?? default) > 0.5"
 	case strings.HasPrefix(message, "unexpected token "):
-		message = "unexpected " + tokenName(strings.TrimPrefix(message, "unexpected token "))
+		token := tokenName(strings.TrimPrefix(message, "unexpected token "))
+		message = "unexpected " + token
+		help = cmp.Or(help, quantity(text, from))
+		if mark, _ := unclosed(text[:min(from, len(text))]); mark == 0 && strings.Contains(`")" "]" "}"`, token) {
+			help = "nothing that it could close is open here: leave it out"
+		}
 	}
 	c.fail(from, to, "expr/syntax", help, "%s", message)
 }
 
-const unitHelp = "write the number alone: the unit is part of the metric's name, as in ttft_ms"
+// ending matches an operator at the end of an expression.
+var ending = regexp.MustCompile(`(?:[-+*/%^<>=!&|?:,]+|\b(?:and|or|not|in|contains|matches|startsWith|endsWith))\s*$`)
 
-// habits are forms of other languages and of everyday writing. They are found by the text before and after the
-// position of the parser's error.
-var habits = []struct {
-	before, behind *regexp.Regexp
-	help           string
-}{
-	{regexp.MustCompile(`[0-9]\s*%\s*$`), regexp.MustCompile(``), "rates are shares from 0 to 1: 50 % is 0.5"},
-	{regexp.MustCompile(`[0-9]\s+$`), regexp.MustCompile(`^[A-Za-z]`), unitHelp},
-	{regexp.MustCompile(``), regexp.MustCompile(`^(AND|OR|NOT|IN)\b`),
-		"operators are written in small letters: and, or, not, in"},
-	{regexp.MustCompile(``), regexp.MustCompile(`^(contains|matches|startsWith|endsWith)\b`),
-		`write it between two texts: turn.text contains "250"`},
-	{regexp.MustCompile(`\S\s+(not\s+)?$`),
-		regexp.MustCompile(`^(?i)(includes?|has|have|contain|containing|like|holds?)\b`),
-		`write contains: turn.text contains "250"`},
-	{regexp.MustCompile(`\S\s+$`), regexp.MustCompile(`^(?i)(is|equals?|eq)\b`), "compare with =="},
-	{regexp.MustCompile(`\S\s+$`), regexp.MustCompile(`^(?i)(below|under|less|lt)\b`), "compare with <"},
-	{regexp.MustCompile(`\S\s+$`), regexp.MustCompile(`^(?i)(above|over|more|greater|gt)\b`), "compare with >"},
-	{regexp.MustCompile(``), regexp.MustCompile(`^=~`), `write matches: turn.text matches "^[0-9]+$"`},
-	{regexp.MustCompile(``), regexp.MustCompile(`^=>`), "write >="},
-	{regexp.MustCompile(``), regexp.MustCompile(`^=<`), "write <="},
-	{regexp.MustCompile(``), regexp.MustCompile(`^=`), "compare with =="},
-	{regexp.MustCompile(``), regexp.MustCompile(`^&`), "write and, or &&"},
-	{regexp.MustCompile(`\$$`), regexp.MustCompile(`^\{`),
-		"an expression names vars.NAME and matrix.AXIS directly, without ${}"},
-	{regexp.MustCompile(``), regexp.MustCompile(`^[“”„‘’]`), `write straight quotes: " or '`},
-}
-
-// rewritings are whole expressions in the forms of other languages, and how they are written here.
-var rewritings = []struct {
-	from *regexp.Regexp
-	to   string
-}{
-	{regexp.MustCompile(`^\s*("[^"]*"|'[^']*'|[\w.]+)\s+in\s+([\w.]+)\s*$`), "$2 contains $1"},
-	{regexp.MustCompile(`^\s*([\w.]+)\.(contains|matches|startsWith|endsWith)\(([^()]+)\)\s*$`), "$1 $2 $3"},
-	{regexp.MustCompile(`^\s*(contains|matches|startsWith|endsWith)\(\s*([\w.]+)\s*,\s*([^()]+)\)\s*$`), "$2 $1 $3"},
-	{regexp.MustCompile(`^\s*([\w.]+)\s+(?:includes?|has|like|contain)\s+("[^"]*"|'[^']*')\s*$`), "$1 contains $2"},
-	{regexp.MustCompile(`^\s*([\w.]+)\s*=~\s*/([^/"]*)/\s*$`), `$1 matches "$2"`},
-}
-
-// rewritten says how a whole expression is written here, or "".
-func rewritten(text string) string {
-	for _, r := range rewritings {
-		if r.from.MatchString(text) {
-			return "write it as " + strings.TrimSpace(r.from.ReplaceAllString(text, r.to))
+// early reports an expression that ends too early: at a bracket that nothing closes, at a # that begins a comment, or
+// at an operator without its right side.
+func (c *compilation) early(text []rune) {
+	const message = "the expression ends too early"
+	last := max(0, len(text)-1) // the caret is below the last character of the text
+	mark, at := unclosed(text)
+	help := habit(c.text, "")
+	switch {
+	case help != "":
+		c.fail(last, len(text), "expr/syntax", help, message)
+	case c.scope != nil && c.scope.env.Node.Commented():
+		c.fail(last, len(text), "expr/syntax", `an unquoted " #" starts a YAML comment: quote the whole expression`, message)
+	case mark != 0:
+		c.fail(at, at+1, "expr/syntax", "write its "+string(closing[mark])+" too, or leave it out",
+			"the %c that opens here is not closed", mark)
+	default:
+		if operator := ending.FindString(c.text); operator != "" {
+			help = "write a value behind " + strings.TrimSpace(operator)
 		}
+		c.fail(last, len(text), "expr/syntax", help, message)
 	}
-	return ""
-}
-
-// habit returns how to write what was probably meant, or "".
-func habit(before, behind string) string {
-	if whole := rewritten(before + behind); whole != "" {
-		return whole
-	}
-	for _, h := range habits {
-		if h.before.MatchString(before) && h.behind.MatchString(behind) {
-			return h.help
-		}
-	}
-	return ""
 }
 
 // tokenName turns expr's `Operator("<")` into `"<"`.
@@ -131,7 +100,7 @@ func (c *compilation) mistyped(err error) {
 	if m := mismatched.FindStringSubmatch(message); m != nil {
 		message = fmt.Sprintf("%s cannot stand between %s and %s", m[1], m[2], m[3])
 		help = mixedHelp(m[1], m[2], m[3])
-		if m[1] == "in" && m[2] == "text" && m[3] == "text" {
+		if m[1] == "in" && m[3] == "text" {
 			help = cmp.Or(rewritten(c.text), help)
 		}
 	}
@@ -146,7 +115,7 @@ func mixedHelp(op, left, right string) string {
 	has := func(word string) bool { return left == word || right == word }
 	number := strings.HasSuffix(left, "number") || strings.HasSuffix(right, "number")
 	switch {
-	case op == "in" && left == "text" && right == "text":
+	case op == "in" && right == "text":
 		return `write it the other way round: turn.text contains "250"`
 	case has("text") && number:
 		return `write a text in quotes and a number without; int(x) and float(x) read a number from a text`

@@ -21,7 +21,12 @@ func (c *compilation) chain(root *ast.IdentifierNode, parts []*ast.MemberNode) a
 		c.failAt(root, "expr/name", help, "%s", message)
 		return root
 	}
-	last := root.Location()
+	return c.follow(root, at, parts)
+}
+
+// follow is the call for the value that parts of a name lead to from a symbol. Root is the node of that symbol.
+func (c *compilation) follow(root ast.Node, at *symbol, parts []*ast.MemberNode) ast.Node {
+	from, last := root.Location().From, root.Location()
 	for _, m := range parts {
 		name := m.Property.(*ast.StringNode).Value
 		last = m.Location()
@@ -36,10 +41,9 @@ func (c *compilation) chain(root *ast.IdentifierNode, parts []*ast.MemberNode) a
 		}
 		at = next
 	}
-	from := root.Location().From
 	switch {
 	case at.dist:
-		c.fail(last.From, last.To, "expr/distribution", "add one of ."+strings.Join(stats(), " ."),
+		c.fail(last.From, last.To, "expr/distribution", "add one of ."+strings.Join(Statistics(), " ."),
 			"%s is a distribution over %s, not one number", at.path, cmp.Or(at.counted, "all repeats"))
 		return root
 	case at.kind == "":
@@ -69,17 +73,24 @@ func (c *compilation) explain(at *symbol, name string) (code, message, help stri
 		}
 		help = cmp.Or(syntax.Suggest(name, at.parts), "a distribution has "+strings.Join(at.parts, ", "))
 		return code, fmt.Sprintf("%s has no statistic %q", at.path, name), help
-	case at.kind != "" && slices.Contains(stats(), name) && c.scope.env.Scope != figure.ScenarioScope && at.measured:
+	case at.kind != "" && slices.Contains(Statistics(), name) && c.scope.env.Scope != figure.ScenarioScope &&
+		c.scope.env.Scope != figure.OverallScope && at.measured:
 		return "expr/distribution", fmt.Sprintf("%s is one value here, and has no .%s", at.path, name),
 			"distributions over repeats are known in the assert of the scenario: move this there"
 	case at.kind != "":
-		return code, fmt.Sprintf("%s is %s, and has no parts", at.path, at.kind.Words()), ""
+		if at.kind == String {
+			help = method(c.text, name)
+		}
+		return code, fmt.Sprintf("%s is %s, and has no parts", at.path, at.kind.Words()), help
 	}
 	message = fmt.Sprintf("%s has no metric %q", at.path, name)
 	if near := syntax.Suggest(name, at.parts); near != "" {
 		return code, message, near
 	}
-	if path := find(at, name); path != "" {
+	if ours := OwnName(name); slices.Contains(at.parts, ours) {
+		return code, message, syntax.Meant([]string{ours})
+	}
+	if path := cmp.Or(find(at, name), findSimilar(at, name)); path != "" {
 		return code, message, fmt.Sprintf("did you mean %q?", path)
 	}
 	return code, message, at.path + " has " + strings.Join(at.parts, ", ")
@@ -90,6 +101,22 @@ var synonyms = map[string]string{
 	"median": "p50", "avg": "mean", "average": "mean", "std": "stddev", "sd": "stddev", "count": "n", "minimum": "min",
 	"maximum": "max",
 }
+
+// otherMetrics are the names that other programs have for our metrics.
+var otherMetrics = map[string]string{
+	"latency": "e2e_ms", "latency_ms": "e2e_ms", "duration": "e2e_ms", "duration_ms": "e2e_ms", "total_ms": "e2e_ms",
+	"time": "e2e_ms", "time_ms": "e2e_ms", "response_time": "e2e_ms", "response_time_ms": "e2e_ms", "elapsed_ms": "e2e_ms",
+	"ttfb": "ttft_ms", "ttfb_ms": "ttft_ms", "first_token_ms": "ttft_ms", "time_to_first_token": "ttft_ms",
+	"time_to_first_token_ms": "ttft_ms", "itl": "tpot_ms", "itl_ms": "tpot_ms", "inter_token_latency_ms": "tpot_ms",
+	"tokens": "output_tokens", "completion_tokens": "output_tokens", "generated_tokens": "output_tokens",
+	"input_tokens": "prompt_tokens", "tps": "output_tps", "tokens_per_second": "output_tps", "speed": "output_tps",
+	"tok_s": "output_tps", "success": "ok", "succeeded": "ok", "passed": "ok", "failed": "ok", "content": "text",
+	"response": "text", "reply": "text", "answer": "text", "output": "text", "message": "text", "body": "text",
+	"status_code": "status", "code": "status", "stop_reason": "finish_reason",
+}
+
+// OwnName is the metric that others call as it is written, or "".
+func OwnName(written string) string { return otherMetrics[strings.ToLower(written)] }
 
 // leaf returns the call for a value.
 func (c *compilation) leaf(at *symbol, from, to int) ast.Node {

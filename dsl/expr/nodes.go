@@ -160,4 +160,11 @@ const (
 	callConforms = "__conforms"
 	callMatches  = "__matches"
 	callSplit    = "__split"
+
+	callNormalised = "normalised"
+	callNumberIn   = "number_in"
+	callSimilar    = "similar"
+	callJSONText   = "__json_text"
+	callJSONNumber = "__json_number"
+	callJSONTruth  = "__json_truth"
 )

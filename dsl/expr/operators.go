@@ -94,7 +94,7 @@ func matched(r *runtime, a, b beginning) (holds, decided bool, err error) {
 
 // textFunctions apply functions to the beginning of a text.
 var textFunctions = map[string]func(string) string{"lower": strings.ToLower, "upper": strings.ToUpper,
-	"trim": strings.TrimSpace}
+	"trim": strings.TrimSpace, callNormalised: normalisedStart}
 
 // amounts are the functions that count.
 var amounts = []string{"len", "count"}

@@ -58,7 +58,7 @@ func between(r Range, o open) possible { return possible{span: r, open: o} }
 // inexact says whether a value is unknown.
 func (p possible) inexact() bool { return p.v == nil || p.broken }
 
-// because adds a reason that no value has.
+// because adds a reason that is not that of an unknown value; such a value's reason has precedence.
 func (o open) because(err error) open {
 	if len(o.leaves) == 0 && o.trouble == nil {
 		o.trouble = err
@@ -83,7 +83,7 @@ func (p possible) truth() (v, known bool) {
 // beginning is a text, as far as it is known.
 func (p possible) beginning() beginning { return beginning{p.begins, !p.inexact()} }
 
-// possible is what is known of a value that an expression reads; its kind is that of the leaf.
+// possible returns what is known about a value that an expression reads; its kind is that of the leaf.
 func (l leaf) possible(i int, v Value) possible {
 	if v.Why == "" {
 		return exactly(v.V)

@@ -20,8 +20,11 @@ type program struct {
 	spans   []span                   // positions of the leaves
 	bounds  []bound                  // comparisons with constants that must hold for the assertion to pass
 	apart   []difference             // comparisons between measured values, anywhere in the expression
+	claims  []claim                  // of an assertion with a confidence: all that must hold
+	cells   []CellRef                // that are named
 	smallN  bool                     // percentiles of small samples are allowed
 	schemas []namedSchema
+	paths   []jsonPath
 }
 
 // leaf is one value that an expression reads.
@@ -79,3 +82,15 @@ type difference struct {
 
 // smallNHelp says what to do about a percentile of too few values.
 const smallNHelp = "raise run.repeats, use .p50, or set allow_small_n: true on this assertion"
+
+// claim is a comparison: its difference op 0.
+type claim struct {
+	difference
+	op string // < <= > >=
+}
+
+// CellRef is a cell that an assertion in overall scope names.
+type CellRef struct {
+	Prefix string         // of the paths of its figures: cell({quant: "q4"}).
+	Values map[string]any // of the axes that it names
+}

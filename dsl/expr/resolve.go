@@ -71,6 +71,7 @@ func (c *compilation) resolveNode(n ast.Node) ast.Node {
 		return c.member(n)
 	case *ast.UnaryNode:
 		n.Node = c.resolve(n.Node)
+		want(n.Node, c.kindOf(n))
 	case *ast.BinaryNode:
 		return c.binary(n)
 	case *ast.SliceNode:
@@ -123,8 +124,8 @@ func (c *compilation) authorCall(n *ast.CallNode) ast.Node {
 	}
 	help := "functions are called by their name alone: " + strings.Join(functionNames(), " ")
 	if m, ok := n.Callee.(*ast.MemberNode); ok {
-		if name, ok := m.Property.(*ast.StringNode); ok && slices.Contains(operators, name.Value) {
-			help = fmt.Sprintf("write %s between two texts: turn.text %s \"250\"", name.Value, name.Value)
+		if name, ok := m.Property.(*ast.StringNode); ok {
+			help = cmp.Or(method(c.text, name.Value), help)
 		}
 	}
 	c.failAt(n, "expr/function", cmp.Or(rewritten(c.text), help), "values have no methods")
@@ -187,6 +188,7 @@ func (c *compilation) binary(n *ast.BinaryNode) ast.Node {
 		return n
 	}
 	n.Right = c.resolve(n.Right)
+	c.wantAlike(n)
 	switch {
 	case n.Operator == "..":
 		c.bounded(n)
@@ -280,6 +282,10 @@ func (c *compilation) member(n *ast.MemberNode) ast.Node {
 		slices.Reverse(parts)
 		return c.chain(root, parts)
 	}
+	if call, ok := at.(*ast.CallNode); ok && len(parts) > 0 && isCell(call) {
+		slices.Reverse(parts)
+		return c.cell(call, parts)
+	}
 	if len(parts) > 0 {
 		c.failAt(parts[len(parts)-1], "expr/name", "", "a value has no parts")
 		return n
@@ -295,6 +301,10 @@ func (c *compilation) member(n *ast.MemberNode) ast.Node {
 // call resolves a call by the author.
 func (c *compilation) call(n ast.Node, name string, arguments []ast.Node) ast.Node {
 	fn, ok := function(name)
+	if name == cellFunction {
+		c.loneCell(n)
+		return n
+	}
 	if !ok {
 		help := cmp.Or(refused[name], syntax.Suggest(name, functionNames()), "functions: "+strings.Join(functionNames(), " "))
 		c.failAt(n, "expr/function", help, "there is no function %q here", name)
@@ -305,6 +315,11 @@ func (c *compilation) call(n ast.Node, name string, arguments []ast.Node) ast.No
 		return n
 	}
 	c.resolveAll(arguments)
+	if fn.numbers {
+		for _, a := range arguments {
+			want(a, Float)
+		}
+	}
 	switch name {
 	case "known":
 		condition := known(arguments[0], c.program.leaves, callKnown)
@@ -316,6 +331,8 @@ func (c *compilation) call(n ast.Node, name string, arguments []ast.Node) ast.No
 		return condition
 	case "conforms":
 		return c.conforms(n, arguments[0], arguments[1])
+	case "json_path":
+		return c.jsonPath(n, arguments[0], arguments[1])
 	case "join":
 		return call(n.Location(), callJoin, arguments...)
 	case "split":

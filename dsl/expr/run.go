@@ -4,10 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/expr-lang/expr/conf"
 	"github.com/expr-lang/expr/file"
@@ -28,16 +26,6 @@ func runMessage(err error) string {
 	return strings.TrimPrefix(message, "runtime error: ")
 }
 
-// The limits of an evaluation. They are far above what a sensible assertion needs; one that reaches them is unknown,
-// never a pass.
-const (
-	memoryBudget = 10_000  // elements of lists
-	stepBudget   = 100_000 // predicate calls
-	maxText      = 4 << 20 // bytes of a text that an expression builds
-	maxParts     = 1 << 20 // of a text that is split
-	maxEval      = 2 * time.Second
-)
-
 // unknownError is raised when an evaluation reaches an unknown value.
 type unknownError struct {
 	path string
@@ -45,21 +33,6 @@ type unknownError struct {
 }
 
 func (e *unknownError) Error() string { return e.path + " is unknown: " + e.why }
-
-// runtime is the state of one evaluation.
-type runtime struct {
-	program *program
-	values  []Value
-	steps   int
-	misfits []string // the texts that did not conform to a schema, and where
-	started time.Time
-
-	patterns map[string]*regexp.Regexp
-}
-
-func newRuntime(p *program, values []Value) *runtime {
-	return &runtime{program: p, values: values, started: time.Now()}
-}
 
 // env returns the environment of the compiled program. The checker takes the types of the
 // calls from it as well.
@@ -85,6 +58,13 @@ func (r *runtime) env() map[string]any {
 		callConforms: r.conforms,
 		callMatches:  r.matches,
 		callSplit:    split,
+
+		callNormalised: r.normalised,
+		callNumberIn:   r.numberIn,
+		callSimilar:    r.similar,
+		callJSONText:   r.jsonText,
+		callJSONNumber: r.jsonNumber,
+		callJSONTruth:  r.jsonTruth,
 	}
 }
 
@@ -153,14 +133,6 @@ func (r *runtime) tick() (bool, error) {
 		return false, fmt.Errorf("the expression takes more than %d steps", stepBudget)
 	}
 	return true, r.late()
-}
-
-// late is an error if the evaluation has taken too long.
-func (r *runtime) late() error {
-	if time.Since(r.started) > maxEval {
-		return fmt.Errorf("the expression takes longer than %s", maxEval)
-	}
-	return nil
 }
 
 // arithmetic applies an operation to two numbers and rejects a result that is not a number.
@@ -289,6 +261,9 @@ func runError(err error) error {
 	if unknown, ok := errors.AsType[*unknownError](err); ok {
 		return unknown
 	}
+	if lacks, ok := errors.AsType[*absentError](err); ok {
+		return lacks
+	}
 	return errors.New(runMessage(err))
 }
 
@@ -306,6 +281,9 @@ func (r *runtime) judge() (verdict Verdict, why string) {
 	out := r.infer(failed)
 	if pass, known := out.truth(); known {
 		return r.decided(pass)
+	}
+	if lacks, ok := errors.AsType[*absentError](out.open.trouble); ok && len(out.open.leaves) == 0 {
+		return Fail, lacks.Error()
 	}
 	if failed != nil {
 		return Unknown, failed.Error()

@@ -9,7 +9,7 @@ import (
 	"homellm/dsl/figure"
 )
 
-// TestEvaluationIsBounded holds expressions that would run for minutes or fill the memory.
+// TestEvaluationIsBounded evaluates expressions that would run for minutes or fill the memory.
 func TestEvaluationIsBounded(t *testing.T) {
 	text := strings.Repeat("word ", 40_000)
 	longest := strings.Repeat("x", 64<<20)
@@ -57,8 +57,7 @@ func TestEvaluationIsBoundedInTime(t *testing.T) {
 	}
 }
 
-// FuzzExpression holds that compiling never panics, that problems lie inside the text, and that
-// an evaluation ends.
+// FuzzExpression checks that compiling never panics, that problems lie inside the text, and that an evaluation ends.
 func FuzzExpression(f *testing.F) {
 	for _, seed := range []string{
 		"turn.ttft_ms < 200", "all(1..9, # > turn.ttft_ms)", "let a = turn.text + 'x'; a contains 'y'",

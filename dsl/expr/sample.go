@@ -45,7 +45,7 @@ func (n *Names) Sample(path string) (name *Name, message, help string) {
 // sampleHelp suggests one of the metrics below a prefix.
 func sampleHelp(prefix, metric string, all []string) string {
 	if i := strings.LastIndexByte(metric, '.'); i >= 0 && slices.Contains(all, metric[:i]) &&
-		slices.Contains(stats(), metric[i+1:]) {
+		slices.Contains(Statistics(), metric[i+1:]) {
 		return fmt.Sprintf("write metric: %s.%s, and the statistic as stat:", prefix, metric[:i])
 	}
 	if near := syntax.Nearest(metric, all); near != "" {
@@ -57,7 +57,7 @@ func sampleHelp(prefix, metric string, all []string) string {
 // find returns the name at a path, or nil.
 func (t *nameTree) find(path string) *Name {
 	for part := range strings.SplitSeq(path, ".") {
-		if t = t.parts[part]; t == nil {
+		if t = t.next(part); t == nil {
 			return nil
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -21,11 +20,17 @@ type Env struct {
 	LaterSteps    []string       // step scope: ids of later steps, for the message
 	Conversations []string       // scenario scope
 	Turns         map[string]int // requests of every step in one repeat
+	Scores        map[string]int // scenario scope: the assertions that have a pass rate, with the size of its sample
 	Repeats       int            // planned
 	AllowSmallN   bool           // of the assertion
 	Schemas       map[string]*schema.AnswerSchema
 	Vars          map[string]any           // bool, int, float64 or string
 	Matrix        map[string]any           // values of the cell's axes
+	Axes          []Axis                   // overall scope: of the matrix, with every value that a cell has
+	InTurn        bool                     // overall scope: the cells are played in turn
+	Confidence    float64                  // overall scope: with which the differences must clear their bounds; 0: none
+	Item          string                   // name of the item's variable; empty: there is none
+	Columns       map[string]Kind          // of the items, whose values are known when one is judged
 	Node          *syntax.Node             // the expression in its file
 	Declared      func(path string) string // where a var or an axis is declared, such as rag.yaml:24; may be nil
 }
@@ -38,6 +43,9 @@ type scope struct {
 
 // root returns the symbol of a first name, or nil.
 func (s *scope) root(name string) *symbol {
+	if name == s.env.Item && name != "" {
+		return s.item(name)
+	}
 	r := figure.Find(name)
 	v, ok := r.In(s.env.Scope)
 	if !ok {
@@ -63,10 +71,44 @@ func (s *scope) root(name string) *symbol {
 		return s.constants(name, "var", s.env.Vars)
 	case figure.Axes:
 		return s.constants(name, "axis", s.env.Matrix)
-	case figure.RepeatNumber:
+	case figure.RunLevel:
+		return s.run(s.group(name, s.names.levels[v.Level]))
+	case figure.RepeatNumber, figure.UserNumber:
 		return &symbol{path: name, name: &Name{Path: name, Kind: Int}, kind: Int}
 	}
 	return s.group(name, s.names.levels[v.Level])
+}
+
+// run is the symbol of the figures of a whole run, and of the pass rates of assertions.
+func (s *scope) run(figures *symbol) *symbol {
+	inner := figures.part
+	figures.parts = append(slices.Clip(figures.parts), figure.PassRate)
+	figures.part = func(p string) *symbol {
+		if p == figure.PassRate {
+			return s.scores(figures.path + "." + p)
+		}
+		return inner(p)
+	}
+	return figures
+}
+
+// scores is the symbol of the pass rates of assertions, by their names.
+func (s *scope) scores(path string) *symbol {
+	names := slices.Sorted(maps.Keys(s.env.Scores))
+	return &symbol{
+		path: path, parts: names,
+		part: func(name string) *symbol {
+			if _, known := s.env.Scores[name]; !known && s.env.Scope != figure.GatesScope {
+				return nil
+			}
+			return &symbol{path: figure.Score(name), name: &Name{Path: figure.PassRate, Kind: Float, Unit: "ratio", Rate: true,
+				Better: +1}, kind: Float, measured: true}
+		},
+		missing: func(name string) (string, string) {
+			return fmt.Sprintf("no assertion of a step or a conversation has the name %q", name), cmp.Or(syntax.Suggest(name,
+				names), "give one a name: {name: "+name+", that: …}")
+		},
+	}
 }
 
 // figures is the symbol of the names below one step, phase or conversation.
@@ -80,31 +122,47 @@ func (s *scope) figures(path string, v figure.View, samples int, counted string)
 // rootList lists the first names of this scope.
 func (s *scope) rootList() []string {
 	if !s.env.Scope.Wide() {
-		return figure.RootNames(s.env.Scope)
+		names := figure.RootNames(s.env.Scope)
+		if s.env.Item != "" {
+			names = append(names, s.env.Item)
+		}
+		return names
 	}
 	return slices.Concat(figure.RootNames(s.env.Scope), s.names.cell.order)
 }
 
 // explainRoot says why a first name cannot be used.
 func (s *scope) explainRoot(name string) (message, help string) {
+	if s.env.Scope == figure.OverallScope {
+		return s.explainOverall(name)
+	}
+	where, help := "the assert of a "+string(s.env.Scope), ""
+	if s.env.Scope == figure.TurnScope {
+		where, help = "slo", "an objective is about one turn: write turn.METRIC, and assert other figures in the scenario"
+	}
 	if r := figure.Find(name); r != nil {
-		return fmt.Sprintf("%s is not known in the assert of a %s", name, s.env.Scope), r.Elsewhere
+		return fmt.Sprintf("%s is not known in %s", name, where), cmp.Or(help, r.Elsewhere)
 	}
 	if s.names.cell.parts[name] != nil {
-		return fmt.Sprintf("%s is measured for a whole cell, and is not known in the assert of a %s", name, s.env.Scope),
-			"move this to the assert of the scenario"
+		return fmt.Sprintf("%s is measured for a whole cell, and is not known in %s", name, where),
+			cmp.Or(help, "move this to the assert of the scenario")
 	}
 	message = fmt.Sprintf("unknown name %q", name)
-	if path := s.below(name); path != "" {
+	if path := s.below(name, find); path != "" {
 		return message, fmt.Sprintf("did you mean %q?", path)
 	}
-	return message, cmp.Or(syntax.Suggest(name, s.rootList()), "names here start with one of: "+strings.Join(s.rootList(),
-		", "))
+	if help = syntax.Suggest(name, s.rootList()); help != "" {
+		return message, help
+	}
+	if path := s.below(name, findSimilar); path != "" {
+		return message, fmt.Sprintf("did you mean %q?", path)
+	}
+	return message, "names here start with one of: " + strings.Join(s.rootList(), ", ")
 }
 
-// below returns a path to a name that occurs below the first names of this scope: leaving out the group is the most
+// below returns a path to a name that find finds below the first names of this scope: leaving out the group is the most
 // common mistake.
-func (s *scope) below(name string) string {
+func (s *scope) below(name string, find func(at *symbol, part string) string) string {
 	known := figure.Known(s.env.Scope)
 	for _, r := range known {
 		if slices.Contains(s.ids(r), name) {
@@ -211,21 +269,18 @@ func (s *scope) conversations(path string, v figure.View) *symbol {
 	}
 }
 
-// identifier is the form of the ids that expressions name, as the schema states it.
-var identifier = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
-
 // anyOf is the symbol of steps or conversations if only a run can tell which there are.
 func (s *scope) anyOf(path, noun string, v figure.View) *symbol {
 	return &symbol{
 		path: path, parts: []string{"<id>"},
 		part: func(id string) *symbol {
-			if !identifier.MatchString(id) {
+			if !figure.IsID(id) {
 				return nil
 			}
 			return s.figures(path+"."+id, v, 0, "")
 		},
 		missing: func(id string) (string, string) {
-			return fmt.Sprintf("%q is no id of a %s", id, noun), "ids are small letters, digits and _"
+			return fmt.Sprintf("%q is no id of a %s", id, noun), "ids are lower-case letters, digits and _"
 		},
 	}
 }
@@ -243,6 +298,25 @@ func (s *scope) base(path string) *symbol {
 		}
 		return nil
 	}}
+}
+
+// item is the symbol of the columns of an item.
+func (s *scope) item(path string) *symbol {
+	columns := slices.Sorted(maps.Keys(s.env.Columns))
+	return &symbol{
+		path: path, parts: columns,
+		part: func(p string) *symbol {
+			k, ok := s.env.Columns[p]
+			if !ok {
+				return nil
+			}
+			return &symbol{path: path + "." + p, name: &Name{Path: p, Kind: k, Signed: true}, kind: k}
+		},
+		missing: func(p string) (string, string) {
+			return fmt.Sprintf("the items have no column %q with a text, a number or a truth", p),
+				syntax.SuggestOr(p, columns, "columns")
+		},
+	}
 }
 
 // constants is the symbol of values that the scenario sets.
@@ -271,4 +345,27 @@ func times(repeats, turns int) string {
 		s += " x " + text.Plural(turns, "turn")
 	}
 	return s
+}
+
+// cellExample is a figure of a cell of this matrix, for advice.
+func (s *scope) cellExample() string {
+	selected := "{axis: value}"
+	if len(s.env.Axes) > 0 {
+		a := s.env.Axes[0]
+		selected = "{" + a.Name + ": " + a.form(a.Values[0]) + "}"
+	}
+	return cellFunction + "(" + selected + ").steps.<id>.ttft_ms.p50"
+}
+
+// explainOverall says why a first name cannot be used in overall scope.
+func (s *scope) explainOverall(name string) (message, help string) {
+	switch {
+	case name == string(figure.Axes):
+		return "matrix differs from cell to cell", "select a cell by its values: " + s.cellExample()
+	case name == cellFunction:
+		return "cell is a function", "call it: " + s.cellExample()
+	case figure.Find(name) != nil || s.names.cell.parts[name] != nil:
+		return name + " is of one cell, and overall: sees all of them", "say of which one: " + s.cellExample()
+	}
+	return fmt.Sprintf("unknown name %q", name), "a figure here is one of a cell: " + s.cellExample()
 }

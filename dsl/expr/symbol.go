@@ -2,7 +2,8 @@ package expr
 
 import (
 	"fmt"
-	"slices"
+
+	"homellm/dsl/syntax"
 )
 
 // symbol is a node in the tree of names for one assertion: a value, a group of names, or a distribution, which is the
@@ -53,13 +54,36 @@ func find(at *symbol, part string) string {
 	return ""
 }
 
+// findSimilar returns the path of the value below a symbol whose last part is most similar to a name, or "".
+func findSimilar(at *symbol, name string) string {
+	if near := syntax.Nearest(name, valuesBelow(at)); near != "" {
+		return find(at, near)
+	}
+	return ""
+}
+
+// valuesBelow lists the last parts of the paths of all values below a symbol.
+func valuesBelow(at *symbol) (names []string) {
+	for _, p := range at.parts {
+		next := at.part(p)
+		switch {
+		case next == nil || next.dist:
+		case next.kind != "":
+			names = append(names, p)
+		default:
+			names = append(names, valuesBelow(next)...)
+		}
+	}
+	return names
+}
+
 // group is the symbol of a tree of numbers.
 func (s *scope) group(path string, t *nameTree) *symbol {
 	if t.name != nil {
 		return &symbol{path: path, name: t.name, kind: t.name.Kind, measured: true}
 	}
 	return &symbol{path: path, parts: t.order, part: func(p string) *symbol {
-		if next := t.parts[p]; next != nil {
+		if next := t.next(p); next != nil {
 			return s.group(path+"."+p, next)
 		}
 		return nil
@@ -98,13 +122,14 @@ func (s *scope) distributions(path string, t *nameTree, samples int, counted str
 		path:  path,
 		parts: parts,
 		part: func(p string) *symbol {
-			if !slices.Contains(parts, p) {
+			next := t.next(p)
+			if next == nil || next.name != nil && !next.name.Kind.number() {
 				return nil
 			}
-			return s.distributions(path+"."+p, t.parts[p], samples, counted)
+			return s.distributions(path+"."+p, next, samples, counted)
 		},
 		missing: func(p string) (string, string) {
-			next := t.parts[p]
+			next := t.next(p)
 			if next == nil {
 				return "", ""
 			}
@@ -117,7 +142,7 @@ func (s *scope) distributions(path string, t *nameTree, samples int, counted str
 // distribution is the symbol of one distribution: the group of its statistics.
 func (s *scope) distribution(path string, name *Name, samples int, counted string) *symbol {
 	return &symbol{
-		path: path, name: name, dist: true, samples: samples, counted: counted, parts: stats(),
+		path: path, name: name, dist: true, samples: samples, counted: counted, parts: Statistics(),
 		part: func(p string) *symbol {
 			for _, st := range statistics {
 				if st.name == p {

@@ -70,8 +70,8 @@ var statistics = []statistic{
 	{"p99", Float, 299},
 }
 
-// stats lists the statistics in the order shown.
-func stats() []string {
+// Statistics lists the statistics of a distribution, in the order shown.
+func Statistics() []string {
 	names := make([]string, len(statistics))
 	for i, s := range statistics {
 		names[i] = s.name
@@ -129,14 +129,44 @@ func (t *nameTree) grow(part string) *nameTree {
 	return next
 }
 
+// next is the tree of a part; nil: there is none. Where any objective may be named, any id is one.
+func (t *nameTree) next(part string) *nameTree {
+	if next := t.parts[part]; next != nil || !figure.IsID(part) {
+		return next
+	}
+	return t.parts[figure.Objective]
+}
+
 // Names is a vocabulary in the form for look-ups. It is built once and shared by all assertions.
 type Names struct {
+	vocabulary Vocabulary
+
 	levels    map[figure.Level]*nameTree
 	perRepeat map[string]bool // names of a conversation with one value per repeat
 	cell      *nameTree
 }
 
-// NewNames prepares a vocabulary.
+// OfObjectives are the names for a scenario with these objectives. Those for any objective become one for each.
+func (n *Names) OfObjectives(objectives []string) *Names {
+	each := func(all []Name) (out []Name) {
+		for _, name := range all {
+			if _, ok := figure.OfObjective(name.Path, ""); !ok {
+				out = append(out, name)
+				continue
+			}
+			for _, o := range objectives {
+				one := name
+				one.Path, _ = figure.OfObjective(name.Path, o)
+				out = append(out, one)
+			}
+		}
+		return out
+	}
+	v := n.vocabulary
+	return NewNames(Vocabulary{Turn: each(v.Turn), Conversation: each(v.Conversation), Run: each(v.Run), Cell: v.Cell})
+}
+
+// NewNames prepares a vocabulary. Names for any objective are known with every id.
 func NewNames(v Vocabulary) *Names {
 	var aggregate []Name
 	for _, n := range v.Turn {
@@ -155,6 +185,7 @@ func NewNames(v Vocabulary) *Names {
 		}
 	}
 	return &Names{
+		vocabulary: v,
 		levels: map[figure.Level]*nameTree{
 			figure.TurnLevel:         newNameTree(v.Turn),
 			figure.AggregateLevel:    newNameTree(aggregate),

@@ -4,6 +4,7 @@
 package figure
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -16,12 +17,14 @@ const (
 	StepScope         Scope = "step"
 	ConversationScope Scope = "conversation"
 	ScenarioScope     Scope = "scenario"
+	OverallScope      Scope = "overall" // every cell of a scenario, each in scenario scope below cell({…})
 	// scenario scope of any run, with the other side below base.
 	GatesScope  Scope = "gates file"
 	SampleScope Scope = "sample" // figures with one value per repeat, which gates compare
+	TurnScope   Scope = "slo"    // one turn, which meets an objective or misses it
 )
 
-// Wide reports whether the scope sees all repeats at once.
+// Wide reports whether the scope sees all repeats of a cell at once.
 func (s Scope) Wide() bool { return s == ScenarioScope || s == GatesScope }
 
 // Phase says which documents are in context in a turn.
@@ -33,7 +36,7 @@ const (
 	// at least one document is in context and none has been removed since the last injection
 	WithRAG      Phase = "with_rag"
 	AfterEdit    Phase = "after_edit"    // the last change of the history was the edit of a question
-	AfterCompact Phase = "after_compact" // the last change of the history put a summary in its place
+	AfterCompact Phase = "after_compact" // the last change of the history replaced a part by a summary
 	AfterRemoval Phase = "after_removal" // a document has been removed since the last injection
 )
 
@@ -80,6 +83,7 @@ const (
 	Vars              Level = "vars"
 	Axes              Level = "matrix"
 	RepeatNumber      Level = "repeat"
+	UserNumber        Level = "user"
 	Baseline          Level = "base" // scenario scope of the other run
 )
 
@@ -102,7 +106,7 @@ const otherScenario = "a gates file is for any scenario: write the value, or ass
 // roots lists the first words in the order of messages. The metrics of a whole cell, such as gpu.power_w, are also
 // known in a wide scope by their own names.
 var roots = []Root{
-	{"turn", NoPart, map[Scope]View{StepScope: {LastTurn, TurnLevel}},
+	{"turn", NoPart, map[Scope]View{StepScope: {LastTurn, TurnLevel}, TurnScope: {LastTurn, TurnLevel}},
 		"turn is the last turn of a step: move this to the assert of a step, or name the step: steps.<id>"},
 	{"first_turn", NoPart, map[Scope]View{StepScope: {FirstTurn, TurnLevel}},
 		"first_turn is the first turn of a step: move this to the assert of a step, or name the step: steps.<id>"},
@@ -127,12 +131,14 @@ var roots = []Root{
 	{"run", NoPart, map[Scope]View{
 		ScenarioScope: {AllTurns, RunLevel}, GatesScope: {AllTurns, RunLevel}, SampleScope: {AllTurns, RunLevel},
 	}, "run sums up all repeats: move this to the assert of the scenario"},
-	{"server", NoPart, facts(ServerFacts, StepScope, ConversationScope, ScenarioScope, GatesScope), ""},
-	{"model", NoPart, facts(ModelFacts, StepScope, ConversationScope, ScenarioScope), otherScenario},
-	{"matrix", NoPart, facts(Axes, StepScope, ConversationScope, ScenarioScope), otherScenario},
-	{"vars", NoPart, facts(Vars, StepScope, ConversationScope, ScenarioScope), otherScenario},
-	{"repeat", NoPart, facts(RepeatNumber, StepScope, ConversationScope),
+	{"server", NoPart, facts(ServerFacts, TurnScope, StepScope, ConversationScope, ScenarioScope, GatesScope), ""},
+	{"model", NoPart, facts(ModelFacts, TurnScope, StepScope, ConversationScope, ScenarioScope), otherScenario},
+	{"matrix", NoPart, facts(Axes, TurnScope, StepScope, ConversationScope, ScenarioScope), otherScenario},
+	{"vars", NoPart, facts(Vars, TurnScope, StepScope, ConversationScope, ScenarioScope, OverallScope), otherScenario},
+	{"repeat", NoPart, facts(RepeatNumber, TurnScope, StepScope, ConversationScope),
 		"the scenario's assert sees all repeats at once: move this to the assert of a step or conversation"},
+	{"user", NoPart, facts(UserNumber, TurnScope, StepScope, ConversationScope),
+		"the scenario's assert sees all users at once: move this to the assert of a step or conversation"},
 	{"base", NoPart, facts(Baseline, GatesScope),
 		"base is what a run is compared with: move this to the assert of a gates file, for `homellm compare`"},
 }
@@ -227,3 +233,45 @@ func (n Name) Prefix() string {
 func CutBase(path string) (rest string, ok bool) {
 	return strings.CutPrefix(path, string(Baseline)+".")
 }
+
+// Score is the path of the pass rate of an assertion: run.pass_rate["answers"].
+func Score(assertion string) string { return scorePrefix + `["` + assertion + `"]` }
+
+// PassRate is the last part of the path of every score.
+const PassRate = "pass_rate"
+
+const scorePrefix = "run." + PassRate
+
+// CutScore is the name of the assertion whose pass rate a path names; ok is false if it names something else.
+func CutScore(path string) (assertion string, ok bool) {
+	assertion, ok = strings.CutPrefix(path, scorePrefix+`["`)
+	if !ok {
+		return "", false
+	}
+	return strings.CutSuffix(assertion, `"]`)
+}
+
+// Objective stands for the name of an objective in the names of metrics, such as slo.<name>.
+const Objective = "<name>"
+
+// OfObjective is the metric of one objective, such as slo.snappy; ok is false for the name of any other metric.
+func OfObjective(metric, objective string) (name string, ok bool) {
+	family, ok := strings.CutSuffix(metric, Objective)
+	return family + objective, ok
+}
+
+// CutObjective is the objective whose metric a name is, given the name of that metric for all objectives.
+func CutObjective(metric, name string) (objective string, ok bool) {
+	family, ok := strings.CutSuffix(metric, Objective)
+	if !ok {
+		return "", false
+	}
+	objective, ok = strings.CutPrefix(name, family)
+	return objective, ok && IsID(objective)
+}
+
+// id is the form of the names that are parts of a path, as the schemas state it.
+var id = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
+
+// IsID reports whether a step, a conversation or an objective may have a name.
+func IsID(name string) bool { return id.MatchString(name) }

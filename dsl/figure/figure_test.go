@@ -40,7 +40,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// TestRootsSayWhatToDoElsewhere holds that a word which some scope does not know says where it is known.
+// TestRootsSayWhatToDoElsewhere checks that the message about a word that a scope lacks says which scope has it.
 func TestRootsSayWhatToDoElsewhere(t *testing.T) {
 	seen := map[string]bool{}
 	for _, r := range roots {

@@ -124,10 +124,31 @@ func TestNearest(t *testing.T) {
 		"tag": "tags", "tgas": "tags", "naem": "name", "temprature": "temperature", "max_token": "max_tokens",
 		"mxa_tokens": "max_tokens",
 		"querry":     "query", "aks": "ask", "retries": "", "x": "", "": "", "mame": "name", "completely_else": "",
-		"max": "max_tokens", "temp": "",
+		"max": "max_tokens", "temp": "", "maxTokens": "max_tokens", "MAX-TOKENS": "max_tokens", "mx": "max_tokens",
+		"min_tok": "", "tokens": "",
 	} {
 		if got := Nearest(written, known); got != want {
 			t.Errorf("%q is nearest to %q, want %q", written, got, want)
+		}
+	}
+	figures := []string{"ttft_ms", "ttft_answer_ms", "ttfs_ms", "output_tps", "output_tokens", "text", "stf_x", "tf_x",
+		"tta_x"}
+	for written, want := range map[string]string{
+		"ttft": `did you mean "ttft_ms"?`, "TTFT": `did you mean "ttft_ms"?`, "tftt": `did you mean "ttft_ms"?`,
+		"ttf":    `did you mean "ttfs_ms" or "ttft_ms"?`,
+		"output": `did you mean "output_tokens" or "output_tps"?`, "nothing": "",
+	} {
+		if got := Suggest(written, figures); got != want {
+			t.Errorf("%q: %q, want %q", written, got, want)
+		}
+	}
+	paths := []string{"steps.a.ttft_ms", "steps.b.ttft_ms", "phases.before.cache.hit_rate"}
+	for written, want := range map[string]string{
+		"ttft": `did you mean "steps.a.ttft_ms" or "steps.b.ttft_ms"?`, "steps.a.ttft": `did you mean "steps.a.ttft_ms"?`,
+		"hit_rate": `did you mean "phases.before.cache.hit_rate"?`, "zzz": "",
+	} {
+		if got := SuggestPath(written, paths); got != want {
+			t.Errorf("%q: %q, want %q", written, got, want)
 		}
 	}
 	for _, c := range []struct {

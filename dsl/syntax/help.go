@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
-// complaint is a message of the parser about a place of a file.
+// complaint is a parser's message about a position in a file.
 type complaint struct {
 	message string
 	lines   [][]rune
@@ -14,7 +15,8 @@ type complaint struct {
 	col     int
 }
 
-// causes are what usually causes a message that contains a text: the first that says how to write it is right.
+// causes lists the usual causes of messages by a part of their text. The first cause whose function returns help
+// applies.
 var causes = []struct {
 	part string
 	help func(complaint) string
@@ -25,9 +27,15 @@ var causes = []struct {
 		return `close the quote that opens here; within "…" write \" for a quote, within '…' write it twice`
 	}},
 	{"reserved character", func(c complaint) string { return "a text that begins with " + c.mark() + " must be quoted" }},
+	{"block sequence entries are not allowed", complaint.listBehindKey},
+	{"invalid header option", complaint.blockMark},
+	{"could not find flow map content", complaint.emptyPart},
 	{"']'", complaint.unclosed},
 	{"'}'", complaint.unclosed},
 	{"non-map value", complaint.noKey},
+	{"unexpected key name", complaint.noKey},
+	{"unexpected key name", complaint.lonely},
+	{"is not allowed in this context", complaint.openingBracket},
 	{"is not allowed in this context", complaint.goesOn},
 	{"is not allowed in this context", complaint.extraBracket},
 	{"value is not allowed in this context", complaint.noBlank},
@@ -38,9 +46,14 @@ var causes = []struct {
 
 const noTabs = "indent with blanks, not with tabs"
 
-// syntaxHelp says what usually causes a message of the parser about a place of a file, and what to write instead.
+// syntaxHelp explains the usual cause of a parser's message about a position in a file, and what to write instead.
 func syntaxHelp(message string, lines [][]rune, line, col int) string {
 	c := complaint{message, lines, line, col}
+	for _, slip := range slips {
+		if help := slip(c); help != "" {
+			return help
+		}
+	}
 	for _, cause := range causes {
 		if strings.Contains(message, cause.part) {
 			if help := cause.help(c); help != "" {
@@ -51,7 +64,7 @@ func syntaxHelp(message string, lines [][]rune, line, col int) string {
 	return ""
 }
 
-// text is a line; empty: there is none.
+// text returns a line; empty if there is no such line.
 func (c complaint) text(line int) string {
 	if line < 1 || line > len(c.lines) {
 		return ""
@@ -59,7 +72,7 @@ func (c complaint) text(line int) string {
 	return string(c.lines[line-1])
 }
 
-// mark is the character of the place.
+// mark returns the character at the position.
 func (c complaint) mark() string {
 	if text := c.lines[c.line-1]; c.col <= len(text) {
 		return string(text[c.col-1])
@@ -67,7 +80,7 @@ func (c complaint) mark() string {
 	return ""
 }
 
-// before and behind are the line up to the place, and from it on.
+// before and behind return the line up to the position and from the position on.
 func (c complaint) before() string {
 	return string(c.lines[c.line-1][:min(c.col-1, len(c.lines[c.line-1]))])
 }
@@ -87,15 +100,23 @@ func (c complaint) unclosed() string {
 var (
 	entry       = regexp.MustCompile(`^(\s*(?:- +)*)(.*)$`)
 	noBlankKey  = regexp.MustCompile(`^([A-Za-z_]+):(\S.*)$`)
-	noColonKey  = regexp.MustCompile(`^([a-z_]+)\s+(\S.*)$`)
+	noColonKey  = regexp.MustCompile(`^([a-z_]+)\s+(?:[=:]?=\s+|[-=]>\s+)?(\S.*)$`)
 	opensBlock  = regexp.MustCompile(`[:-]\s+[|>][-+0-9]*\s*$`)
 	valueBefore = regexp.MustCompile(`(?:[:-]\s+)([*&]\S*)\s+$`)
 	blankless   = regexp.MustCompile(`^\s*-[A-Za-z_]`)
 )
 
-// noKey says what a line lacks to be a key with its value.
+// noKey says what a line lacks to be a key with a value.
 func (c complaint) noKey() string {
 	parts := entry.FindStringSubmatch(c.text(c.line))
+	if strings.HasPrefix(c.behind(), "- ") {
+		for above := c.line - 1; above > 0; above-- {
+			text := c.text(above)
+			if content := strings.TrimLeft(text, " "); strings.HasPrefix(content, "- ") && len(text)-len(content) < c.col-1 {
+				return complaint{lines: c.lines, line: above}.tooFar(c.line, c.col-1, c.behind())
+			}
+		}
+	}
 	if opensBlock.MatchString(c.text(c.line - 1)) {
 		return "indent the text further than the key that it belongs to"
 	}
@@ -108,7 +129,8 @@ func (c complaint) noKey() string {
 	return ""
 }
 
-// goesOn explains a text that goes on behind what YAML takes for the whole of it: a quoted text, an anchor or an alias.
+// goesOn explains a text that continues after what YAML takes for the whole value: a quoted text, an anchor or an
+// alias.
 func (c complaint) goesOn() string {
 	_, closed := scan(c.lines, c.line, c.col-1)
 	before := strings.TrimRight(c.before(), " ")
@@ -135,7 +157,7 @@ func (c complaint) goesOn() string {
 	return "the value ends with its closing quote: quote the whole of it, " + quote + whole + quote
 }
 
-// extraBracket explains a bracket that closes nothing.
+// extraBracket explains a closing bracket without an opening one.
 func (c complaint) extraBracket() string {
 	if mark := c.mark(); mark == "}" || mark == "]" {
 		return "this " + mark + " closes nothing: remove it, or open it before"
@@ -143,7 +165,7 @@ func (c complaint) extraBracket() string {
 	return ""
 }
 
-// noBlank explains an entry of a list without a blank behind its dash.
+// noBlank explains a list entry without a space after its dash.
 func (c complaint) noBlank() string {
 	if text := c.text(c.line); blankless.MatchString(text) {
 		return "write a blank behind the dash: - " + strings.TrimSpace(text)[1:]
@@ -151,15 +173,16 @@ func (c complaint) noBlank() string {
 	return ""
 }
 
-// colon explains a colon that makes a key of what is already a value: in a text, or on a line below that is indented
-// too far.
+// colon explains a colon that turns a value into a key: in a text, or on a following line that is indented too far.
 func (c complaint) colon() string {
 	value := strings.TrimRight(c.behind(), " ")
 	switch {
+	case startsCurly(value):
+		return straight
 	case strings.HasPrefix(value, "(") && strings.HasSuffix(value, ")"):
-		return "a mapping on one line stands in braces: {" + value[1:len(value)-1] + "}"
+		return "a mapping on one line is written in braces: {" + value[1:len(value)-1] + "}"
 	case strings.Contains(value, ": ") || strings.HasSuffix(value, ":"):
-		return `a text with ": " in it must be quoted`
+		return mustBeQuoted
 	}
 	for below := c.line + 1; below <= len(c.lines); below++ {
 		text := c.text(below)
@@ -167,18 +190,39 @@ func (c complaint) colon() string {
 		if content == "" || strings.HasPrefix(content, "#") {
 			continue
 		}
-		indent := len([]rune(entry.FindStringSubmatch(c.text(c.line))[1]))
-		if found := len(text) - len(content); found > indent {
-			return fmt.Sprintf("line %d is indented too far: %q begins in column %d, and %q of line %d in column %d", below,
-				firstWord(content), found+1, firstWord(strings.TrimLeft(c.text(c.line), " -")), c.line, indent+1)
-		}
-		break
+		return c.tooFar(below, len(text)-len(content), content)
 	}
-	return `a text with ": " in it must be quoted`
+	return mustBeQuoted
 }
 
-// misindented says where the line begins that a line was meant to stand below: of those above it, from the next one
-// up, the one that begins in the nearest column; an entry of a list stands below entries.
+// mustBeQuoted is the help for a text that YAML takes for a key.
+const mustBeQuoted = `a text with ": " in it must be quoted`
+
+// tooFar says that a line is indented too far, where it continues the text of the line before it.
+func (c complaint) tooFar(below, indent int, content string) string {
+	parts := entry.FindStringSubmatch(c.text(c.line))
+	word, above, column := firstWord(content), parts[2], len([]rune(parts[1]))
+	if strings.HasPrefix(content, "- ") && strings.Contains(parts[1], "-") {
+		column = strings.Index(parts[1], "-")
+		word, above = "- "+firstWord(strings.TrimLeft(content, "- ")), "- "+above
+	}
+	if indent <= column {
+		return mustBeQuoted
+	}
+	return fmt.Sprintf("line %d is indented too far: %q begins in column %d, and %q of line %d in column %d", below, word,
+		indent+1, firstEntry(above), c.line, column+1)
+}
+
+// firstEntry returns a text up to its first space, with the dash that may be before it.
+func firstEntry(text string) string {
+	if rest, ok := strings.CutPrefix(text, "- "); ok {
+		return "- " + firstWord(rest)
+	}
+	return firstWord(text)
+}
+
+// misindented says which line above a line was probably meant to be aligned with, and where that begins: for a list
+// entry the entry above in the nearest column, else the next line above.
 func (c complaint) misindented() string {
 	best, distance := "", -1
 	dashed := strings.HasPrefix(strings.TrimLeft(c.behind(), " "), "- ")
@@ -208,20 +252,33 @@ func (c complaint) misindented() string {
 	return best
 }
 
-// firstWord is a text up to its first blank.
+// Quotes of typography, which YAML takes for characters of a text.
+const (
+	curly    = "“”„‟‘’‚«»"
+	straight = `write straight quotes: " or '`
+)
+
+// startsCurly reports whether a text begins with such a quote.
+func startsCurly(text string) bool {
+	first, _ := utf8.DecodeRuneInString(text)
+	return strings.ContainsRune(curly, first)
+}
+
+// firstWord returns a text up to its first space.
 func firstWord(text string) string {
 	word, _, _ := strings.Cut(text, " ")
 	return word
 }
 
-// opened is a bracket, or a quoted text with where its closing quote stands.
+// opened is a bracket, or a quoted text with the position of its closing quote.
 type opened struct {
 	mark             rune
 	line, column     int
 	toLine, toColumn int
 }
 
-// scan reads a file up to a place: the brackets that are open there, and the last text in quotes that was closed.
+// scan reads a file up to a position. It returns the brackets that are open there, and the last quoted text that was
+// closed.
 func scan(lines [][]rune, line, col int) (open []opened, closed opened) {
 	quote := opened{}
 	pair := map[rune]rune{']': '[', '}': '{'}
@@ -237,7 +294,7 @@ func scan(lines [][]rune, line, col int) (open []opened, closed opened) {
 			if quote.mark == 0 && r == '#' && before == ' ' {
 				break // a comment
 			}
-			starts := len(open) > 0 || strings.ContainsRune(" [{,:-", before) // it is not within a word
+			starts := len(open) > 0 || strings.ContainsRune(" [{,:-", before) // not within a word
 			switch {
 			case quote.mark != 0 && r == quote.mark && before != '\\':
 				quote.toLine, quote.toColumn = n+1, i+1
@@ -255,7 +312,7 @@ func scan(lines [][]rune, line, col int) (open []opened, closed opened) {
 	return open, closed
 }
 
-// begins says whether a value begins behind this part of a line: a quote within a plain text is part of the text.
+// begins reports whether a value begins after this part of a line. A quote within a plain text is part of the text.
 func begins(text []rune, bracketed bool) bool {
 	before := strings.TrimRight(string(text), " ")
 	return before == "" || strings.ContainsRune(":-", rune(before[len(before)-1])) ||

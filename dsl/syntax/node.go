@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Kind is the type of a value.
@@ -89,6 +90,15 @@ func (n *Node) Text() string {
 		return ""
 	}
 	return n.Scalar.(string)
+}
+
+// Commented reports whether a comment follows a value on its line.
+func (n *Node) Commented() bool {
+	if n == nil || n.Src == nil {
+		return false
+	}
+	rest, _ := n.Src.behind(n.Line, n.End)
+	return strings.HasPrefix(strings.TrimLeft(rest, " \t"), "#")
 }
 
 // Plain returns the value in JSON's types: nil, bool, int, float64, string, []any and map[string]any.

@@ -1,6 +1,7 @@
 package syntax
 
 import (
+	"fmt"
 	"math"
 	"regexp"
 	"strconv"
@@ -60,19 +61,76 @@ func (c *converter) scalar(out *Node, t *token.Token, text string) {
 	}
 }
 
-// cutOff warns where a word such as #1 behind a text is read as a comment, so that the text silently ends before it.
+// cutOff warns if a word such as #1 after a text is read as a comment, so that the text silently ends before it.
 func (c *converter) cutOff(n *Node, t *token.Token) {
-	line := []rune(c.src.Line(n.Line))
-	if n.End < 1 || n.End > len(line)+1 || c.inAlias > 0 {
+	rest, ok := c.src.behind(n.Line, n.End)
+	if !ok || c.inAlias > 0 {
 		return
 	}
-	rest := string(line[n.End-1:])
 	if word, _, _ := strings.Cut(strings.TrimPrefix(rest, " "), " "); len(word) > 1 && word[0] == '#' && word[1] != '#' &&
 		strings.HasPrefix(rest, " #") {
 		c.fail(t, "yaml/comment", "quote the whole text, or write a blank behind the # of a comment",
 			"the text ends before %s, which is read as a comment", word)
 		c.diags[len(c.diags)-1].Severity = Warning
 	}
+}
+
+var comment = regexp.MustCompile(`^["']?\s*:\s+(#[^\s#]\S*)`)
+
+// commented reports a value that is read as a comment because it begins with a #.
+func (c *converter) commented(e *Entry) {
+	if e.Node.Kind != NullKind || e.Node.Unread || c.inAlias > 0 {
+		return
+	}
+	rest, _ := c.src.behind(e.Line, e.End)
+	if m := comment.FindStringSubmatchIndex(rest); m != nil {
+		col := e.End + utf8.RuneCountInString(rest[:m[2]])
+		word := rest[m[2]:m[3]]
+		c.report(e.Line, col, col+utf8.RuneCountInString(word), "yaml/comment",
+			"quote the whole text, or write a blank behind the # of a comment",
+			fmt.Sprintf("%s has no value: %s is read as a comment", e.Key, word))
+		e.Node.Unread = true
+	}
+}
+
+// misread warns about a text that has more in it than its author meant: quotes of typography, or an entry of a list
+// that is indented too far.
+func (c *converter) misread(n *Node) {
+	text := n.Text()
+	if text == "" || n.style != plain || c.inAlias > 0 {
+		return
+	}
+	warn := func(line, col, end int, code, help, message string) {
+		c.report(line, col, end, code, help, message)
+		c.diags[len(c.diags)-1].Severity = Warning
+	}
+	last, size := utf8.DecodeLastRuneInString(text)
+	if len(text) > size && startsCurly(text) && strings.ContainsRune(curly, last) {
+		warn(n.Line, n.Col, n.End, "yaml/quotes", straight+"; if the text has these quotes, write straight ones around it",
+			"these quotes are part of the text")
+	}
+	if n.End > 0 {
+		return
+	}
+	part := func(line int) bool { return strings.Contains(text, c.content(line)) }
+	first := n.Line // or the last line of the text: the parser joins such an entry to it late
+	for first > 1 && part(first) {
+		first--
+	}
+	for line := first + 1; line <= len(c.src.lines) && part(line); line++ {
+		if strings.HasPrefix(c.content(line), "- ") {
+			col := strings.Index(c.src.Line(line), "-") + 1
+			warn(line, col, col+1, "yaml/entry",
+				fmt.Sprintf("indent it as the entry that it belongs beside, or quote the text from line %d on", first),
+				fmt.Sprintf("this is read as a part of the text of line %d: it is indented too far", first))
+		}
+	}
+}
+
+// content returns a line without what is around its text.
+func (c *converter) content(line int) string {
+	text, _, _ := strings.Cut(strings.TrimSpace(c.src.Line(line)), " #")
+	return text
 }
 
 func (c *converter) number(out *Node, t *token.Token, text string) {

@@ -1,6 +1,7 @@
 package syntax
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -93,7 +94,15 @@ func (s *Source) has(line, col int, text []rune) bool {
 	if line < 1 || line > len(s.lines) || col < 1 || col-1+len(text) > len(s.lines[line-1]) {
 		return false
 	}
-	return string(s.lines[line-1][col-1:col-1+len(text)]) == string(text)
+	return slices.Equal(s.lines[line-1][col-1:col-1+len(text)], text)
+}
+
+// behind returns the text of a line from a column on; false if the line ends before it.
+func (s *Source) behind(line, col int) (string, bool) {
+	if line < 1 || line > len(s.lines) || col < 1 || col > len(s.lines[line-1])+1 {
+		return "", false
+	}
+	return string(s.lines[line-1][col-1:]), true
 }
 
 // blockIndent returns the indentation of a block scalar whose indicator is on the given line: that of its first line

@@ -126,14 +126,16 @@ func checkTokens(tokens token.Tokens) error {
 		case token.MappingEndType, token.SequenceEndType:
 			brackets--
 		case token.SequenceEntryType, token.MappingKeyType, token.MappingValueType, token.AnchorType, token.TagType:
-			run++
+			if brackets == 0 { // those within brackets are counted by these
+				run++
+			}
 		}
 		if t.Type == token.MappingValueType {
 			if keys++; keys > maxKeys {
 				return &yaml.SyntaxError{Message: fmt.Sprintf("the file has more than %d keys", maxKeys), Token: t}
 			}
 		}
-		if brackets > maxDepth || run > maxDepth && brackets == 0 {
+		if brackets > maxDepth || run > maxDepth {
 			return &yaml.SyntaxError{Message: tooDeep, Token: t}
 		}
 	}
@@ -286,6 +288,7 @@ func (c *converter) value(n ast.Node, depth int) *Node {
 		out.End = out.Col + 1
 	case *ast.StringNode:
 		c.scalar(out, n.Token, n.Value)
+		c.misread(out)
 	case ast.ScalarNode:
 		c.scalar(out, n.GetToken(), n.GetToken().Value)
 	default:
@@ -330,13 +333,14 @@ func (c *converter) entry(out *Node, v *ast.MappingValueNode, seen map[string]in
 	seen[key.Key] = key.Line
 	key.Node = c.value(v.Value, depth+1)
 	if key.Node.Kind == NullKind && key.Node.Line != key.Line {
-		// A key without a value: the parser invents a null somewhere behind it.
+		// A key without a value: the parser invents a null somewhere after it.
 		key.Node.Line, key.Node.Col, key.Node.End = key.Line, key.Col, key.End
 	}
+	c.commented(&key)
 	out.Entries = append(out.Entries, key)
 }
 
-// dashed says whether a line begins an entry of a list.
+// dashed reports whether a line begins a list entry.
 func (c *converter) dashed(line int) bool {
 	return strings.HasPrefix(strings.TrimLeft(c.src.Line(line), " "), "- ")
 }
@@ -380,6 +384,10 @@ func (c *converter) anchor(out *Node, n *ast.AnchorNode, depth int) *Node {
 	name := n.Name.GetToken().Value
 	if c.open[name] {
 		c.fail(n.Start, "yaml/alias", "give it another name", "anchor &%s is inside the value it names", name)
+		return out
+	}
+	if _, empty := n.Value.(*ast.NullNode); n.Value == nil || empty {
+		c.fail(n.Start, "yaml/alias", "a text that begins with & must be quoted", "anchor &%s names no value", name)
 		return out
 	}
 	c.open[name] = true

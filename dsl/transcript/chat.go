@@ -16,9 +16,9 @@ type reader struct {
 	*File
 	chat  *Chat
 	found syntax.Diagnostics
-	calls map[string]string // ids of calls that await a result, with the tool
-	order []string          // these ids, as they were called
-	ids   int               // given to calls that have none
+	calls map[string]string // the tool of each call that awaits a result, by the call's id
+	order []string          // these ids, in the order of the calls
+	ids   int               // how many ids were made up
 }
 
 const (
@@ -30,12 +30,12 @@ func (r *reader) errorf(v *value, help, format string, args ...any) {
 	r.found = append(r.found, r.finding(syntax.Error, v.at, v.end, help, format, args...))
 }
 
-// leftOut says what of a chat is not taken over.
+// leftOut reports a part of a chat that is not imported.
 func (r *reader) leftOut(v *value, format string, args ...any) {
 	r.found = append(r.found, r.finding(syntax.Warning, v.at, v.end, "", format, args...))
 }
 
-// want returns a value if it is of the kind that it has to be, and says so if it is not. An absent one is nil.
+// want returns a value of the wanted kind. It reports a value of another kind and returns nil, as for an absent one.
 func (r *reader) want(v *value, k kind, what string) *value {
 	if v == nil || v.kind == k {
 		return v
@@ -44,14 +44,14 @@ func (r *reader) want(v *value, k kind, what string) *value {
 	return nil
 }
 
-// read reads what an entry holds.
+// read reads an entry.
 func (r *reader) read(e entry) {
 	r.calls = map[string]string{}
 	v := e.values[0]
 	if payload := v.get("payload"); payload != nil {
 		v = payload
 	}
-	if body := v.get("body"); body.get("messages") != nil { // a line of OpenAI's batches
+	if body := v.get("body"); body.get("messages") != nil { // a line of a batch file in OpenAI's format
 		v = body
 	}
 	messages := v.get("messages", "history", "conversations", "conversation")
@@ -83,12 +83,12 @@ func (r *reader) read(e entry) {
 	}
 }
 
-// told are keys beside the messages that say nothing that is sent.
+// told are the keys next to the messages that have no counterpart in a request, or are read elsewhere.
 var told = []string{"id", "session_id", "conversation_id", "chat_id", "custom_id", "messages", "history",
 	"conversations", "conversation", "tools", "functions", "system", "created", "created_at", "timestamp", "object",
 	"stream", "stream_options", "n", "type", "output_length", "message_mode", "delay"}
 
-// object reads what an object says beside its messages.
+// object reads everything in an object except its messages.
 func (r *reader) object(v *value) {
 	if system := r.want(v.get("system"), text, "system"); system.str() != "" {
 		r.add(system, Message{Message: wire.Message{Role: "system", Content: system.text}, When: -1})
@@ -108,7 +108,7 @@ func (r *reader) object(v *value) {
 // tools reads the tools that a request declares.
 func (r *reader) tools(v *value) {
 	declared := v.get("tools", "functions")
-	if declared.is(text) { // ShareGPT holds them as a text
+	if declared.is(text) { // ShareGPT has them as a string
 		inner, err := parse([]byte(declared.text), 0, len(declared.text))
 		if err != nil || !inner.is(list) {
 			if strings.TrimSpace(declared.text) != "" {
@@ -169,7 +169,7 @@ func (r *reader) messages(items []*value) {
 	}
 }
 
-// roles are what the roles of messages are called.
+// roles maps the names of roles in files to ours; "call" is a separate message with a call.
 var roles = map[string]string{
 	"system": "system", "developer": "system", "user": "user", "human": "user", "assistant": "assistant",
 	"gpt":     "assistant",
@@ -223,7 +223,7 @@ func (r *reader) message(v *value) {
 	r.add(v, m)
 }
 
-// short is the beginning of a text, for a message.
+// short returns the beginning of a text, for error messages.
 func short(s string) string {
 	if runes := []rune(s); len(runes) > 40 {
 		return string(runes[:40]) + "…"
@@ -237,7 +237,7 @@ func (r *reader) add(v *value, m Message) {
 	r.chat.Messages = append(r.chat.Messages, m)
 }
 
-// unanswered says of calls that something else follows than their results.
+// unanswered reports calls that are not followed by their results.
 func (r *reader) unanswered(v *value) {
 	for _, id := range r.order {
 		r.leftOut(v, "a call of %q has no result before this message", r.calls[id])
@@ -246,7 +246,7 @@ func (r *reader) unanswered(v *value) {
 	clear(r.calls)
 }
 
-// content is the text of a message, which may be a list of parts. Images of a user become the message's.
+// content returns the text of a message, which may be a list of parts. It adds a user's images to the message.
 func (r *reader) content(v *value, m *Message) string {
 	switch {
 	case v == nil:
@@ -275,7 +275,7 @@ func (r *reader) content(v *value, m *Message) string {
 	return strings.Join(texts, "\n")
 }
 
-// image reads an image that stands in the message.
+// image reads an image that is embedded in the message.
 func (r *reader) image(part *value, m *Message) {
 	url := part.get("image_url")
 	if inner := url.get("url"); inner != nil {
@@ -291,13 +291,13 @@ func (r *reader) image(part *value, m *Message) {
 	case !strings.HasPrefix(media, "data:"):
 		r.leftOut(part, "an image that is an address is left out: it would have to be fetched")
 	case image.Media != "image/png" && image.Media != "image/jpeg" || err != nil || len(image.Data) == 0:
-		r.leftOut(part, "an image that is no PNG or JPEG in base64 is left out")
+		r.leftOut(part, "an image that is not a PNG or JPEG in base64 is left out")
 	default:
 		m.Images = append(m.Images, image)
 	}
 }
 
-// assistant reads what only an assistant says.
+// assistant reads the fields that only an assistant's message has.
 func (r *reader) assistant(v *value, m *Message) {
 	m.ReasoningContent = v.get("reasoning_content", "reasoning", "thinking").str()
 	if refusal := v.get("refusal"); refusal.str() != "" && m.Content == "" {
@@ -333,17 +333,17 @@ func (r *reader) call(v, f *value, m *Message) {
 	m.ToolCalls = append(m.ToolCalls, wire.Call(r.callID(v), name, r.arguments(f.get("arguments", "parameters"))))
 }
 
-// callID is the id of a call, which is made up where it has none that is its own.
+// callID returns the id of a call, or a made-up one if the call has none or its id is taken.
 func (r *reader) callID(v *value) string {
 	id := v.get("id").name()
 	if _, taken := r.calls[id]; id != "" && !taken {
 		return id
 	}
 	r.ids++
-	return fmt.Sprintf("give%05d", r.ids) // some templates want nine letters and digits
+	return fmt.Sprintf("give%05d", r.ids) // some templates require nine letters and digits
 }
 
-// arguments are the arguments of a call as a model writes them.
+// arguments returns the arguments of a call as a model writes them.
 func (r *reader) arguments(v *value) string {
 	switch {
 	case v == nil:
@@ -354,7 +354,7 @@ func (r *reader) arguments(v *value) string {
 	return string(v.raw(r.data))
 }
 
-// callText reads calls that are the text of a message: an object with a name and arguments, or a list of them.
+// callText reads calls from the text of a message: an object with a name and arguments, or a list of such objects.
 func (r *reader) callText(v *value, m *Message) {
 	v = r.want(v, text, "a call of ShareGPT")
 	if v == nil {
@@ -376,14 +376,14 @@ func (r *reader) callText(v *value, m *Message) {
 	}
 	r.ids = own.ids
 	if len(own.found) > 0 || len(calls) == 0 || len(calls) > maxCalls {
-		r.errorf(v, "a call is an object with name and arguments", "the text of this message is no call of a tool")
+		r.errorf(v, "a call is an object with name and arguments", "the text of this message is not a tool call")
 	}
 }
 
-// result reads the result of a call, and reports whether there is one that it answers.
+// result reads the result of a call, and reports whether a call was waiting for it.
 func (r *reader) result(v *value, m *Message) bool {
 	id := v.get("tool_call_id").name()
-	if id == "" && len(r.order) > 0 { // the first that waits, of that tool where it is named
+	if id == "" && len(r.order) > 0 { // the first waiting call, of the named tool if there is a name
 		id = r.order[0]
 		if name := v.get("name").str(); name != "" {
 			if i := slices.IndexFunc(r.order, func(id string) bool { return r.calls[id] == name }); i >= 0 {

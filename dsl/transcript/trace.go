@@ -12,7 +12,7 @@ import (
 // others.
 var blockSizes = []int{512, 16, 32, 64, 128, 256, 1024}
 
-// blockSize is how many tokens a block of a trace has: the first size that fits all of its lines.
+// blockSize returns the number of tokens in a block of a trace: the first size that fits all lines.
 func (f *File) blockSize() int {
 	fits := func(size int) bool {
 		for _, e := range f.entries {
@@ -32,10 +32,10 @@ func (f *File) blockSize() int {
 	return blockSizes[0]
 }
 
-// most limits numbers of tokens: no model has a context of that length.
+// most limits token counts: no model has a context of that length.
 const most = 1 << 30
 
-// whole is a whole number that is not negative, and not too large to be one of tokens.
+// whole returns a token count: a whole number from 0 to most.
 func whole(v *value) (int64, bool) {
 	if !v.is(number) {
 		return 0, false
@@ -44,7 +44,7 @@ func whole(v *value) (int64, bool) {
 	return n, err == nil && n >= 0 && n <= most
 }
 
-// tokens reads a number of tokens; 0: it is absent, or wrong and reported.
+// tokens reads a token count. It reports a wrong one, and returns 0 then and if the count is absent.
 func (r *reader) tokens(v *value, what string) int {
 	if v == nil {
 		return 0
@@ -70,7 +70,7 @@ func (r *reader) trace(v *value, e entry) {
 	}
 	hashes := r.want(v.get("hash_ids"), list, "hash_ids")
 	if hashes == nil {
-		p.Blocks, p.Size = []int64{math.MinInt64 + int64(e.line)}, p.Tokens // a text that no other line has
+		p.Blocks, p.Size = []int64{math.MinInt64 + int64(e.line)}, p.Tokens // one block that no other line has
 		return
 	}
 	if need := (p.Tokens + p.Size - 1) / p.Size; need != len(hashes.items) {
@@ -88,7 +88,7 @@ func (r *reader) trace(v *value, e entry) {
 	}
 }
 
-// turn reads a turn of aiperf: a question and what is said of its time.
+// turn reads a turn of an aiperf file: a question and its time.
 func (r *reader) turn(v *value) {
 	if v.is(text) {
 		r.add(v, Message{Message: wire.Message{Role: "user", Content: v.text}, When: -1})
@@ -122,7 +122,7 @@ func (r *reader) turn(v *value) {
 	r.add(v, m)
 }
 
-// after is the time of a turn that waits so long behind the one before, in seconds since the first.
+// after returns the time of a turn that waits for a delay after the previous one, in seconds since the first.
 func (r *reader) after(delay float64) float64 {
 	if n := len(r.chat.Messages); n > 0 {
 		return r.chat.Messages[n-1].When + max(delay, 0)
@@ -130,8 +130,8 @@ func (r *reader) after(delay float64) float64 {
 	return 0
 }
 
-// payloads reads the requests of a session of aiperf: each holds the whole history before its question, so that the
-// last has all of them.
+// payloads reads the requests of an aiperf session. Each contains the whole history before its question, so the last
+// one contains all of them.
 func (r *reader) payloads(v *value) {
 	if v = r.want(v, list, "payloads"); v == nil || len(v.items) == 0 {
 		return
@@ -156,7 +156,7 @@ func (r *reader) payloads(v *value) {
 	}
 }
 
-// all are the items of a list.
+// all returns the items of a list.
 func (v *value) all() []*value {
 	if v == nil {
 		return nil
@@ -164,7 +164,7 @@ func (v *value) all() []*value {
 	return v.items
 }
 
-// milliseconds are a number of them as seconds; negative: there is none.
+// milliseconds converts a number of milliseconds to seconds; negative if there is none.
 func milliseconds(v *value) float64 {
 	if n, ok := float(v); ok && n >= 0 {
 		return n / 1000
@@ -172,7 +172,7 @@ func milliseconds(v *value) float64 {
 	return -1
 }
 
-// float is a number that is finite.
+// float returns a finite number.
 func float(v *value) (float64, bool) {
 	if !v.is(number) {
 		return 0, false
@@ -181,11 +181,11 @@ func float(v *value) (float64, bool) {
 	return n, err == nil && !math.IsInf(n, 0)
 }
 
-// when is the time of a message, in seconds; negative: it says none.
+// when returns the time of a message, in seconds; negative if it has none.
 func when(v *value) float64 {
 	at := v.get("timestamp", "created_at", "create_time", "created", "time")
 	if n, ok := float(at); ok && n >= 0 {
-		if n > 1e11 { // milliseconds since 1970: as seconds it would be the year 5138
+		if n > 1e11 { // milliseconds since 1970: in seconds this would be after the year 5138
 			n /= 1000
 		}
 		return n

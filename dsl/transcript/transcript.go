@@ -1,8 +1,8 @@
-// Package transcript reads recorded chats and traces: OpenAI's message lists, ShareGPT, what aiperf writes, and traces
-// that hold hashes of blocks and no texts, as Mooncake's. The input is the bytes of a file, JSON or JSON lines; the
-// output is chats whose parts know their places, and findings about what cannot be taken over.
+// Package transcript reads recorded chats and traces: OpenAI's message lists, ShareGPT, files of aiperf, and traces
+// that have hashes of blocks instead of texts, such as Mooncake's. The input is the bytes of a file, JSON or JSON
+// lines; the output is chats whose parts know their positions, and findings about parts that cannot be imported.
 //
-// It does not know what becomes of a chat.
+// It does not know what a chat is used for.
 package transcript
 
 import (
@@ -20,7 +20,7 @@ import (
 	"homellm/engine/wire"
 )
 
-// Format is a way in which chats are written.
+// Format is a file format for chats.
 type Format string
 
 // The formats.
@@ -31,7 +31,7 @@ const (
 	AIPerf   Format = "aiperf"
 )
 
-// Known reports whether a name is that of a format.
+// Known reports whether a name is the name of a format.
 func Known(name string) bool {
 	return slices.Contains([]Format{OpenAI, ShareGPT, Mooncake, AIPerf}, Format(name))
 }
@@ -39,30 +39,30 @@ func Known(name string) bool {
 // Chat is one recorded chat.
 type Chat struct {
 	Pos      syntax.Pos
-	ID       string // as the file has it; empty: it has none
+	ID       string // the chat's id in the file; empty: it has none
 	Messages []Message
 	Tools    []wire.Tool
-	Block    *Prompt // of a trace without texts; nil: the chat has messages
+	Block    *Prompt // from a trace without texts; nil: the chat has messages
 
-	Request map[string]json.RawMessage // further keys of its request, such as temperature
+	Request map[string]json.RawMessage // other keys of its request, such as temperature
 }
 
 // Message is one message of a chat.
 type Message struct {
 	wire.Message
 	Pos  syntax.Pos
-	When float64 // seconds since any instant; negative: not said
-	Most int     // tokens of the reply to it; 0: not said
+	When float64 // seconds since some fixed instant; negative: unknown
+	Most int     // limit on the tokens of the reply to it; 0: unknown
 }
 
-// Prompt is a prompt of which only the length is known, and which of its blocks are also in others.
+// Prompt is a prompt without text. Its length is known, and which of its blocks other prompts have too.
 type Prompt struct {
 	Tokens int
-	Blocks []int64 // in order: which they are, negative; the same number is the same text, in every line
-	Shared bool    // blocks have hashes, and may be in other lines too
+	Blocks []int64 // their identities, in order, as negative numbers; equal numbers mean equal texts, in all lines
+	Shared bool    // the blocks have hashes, so other lines may have them too
 	Size   int     // tokens in a block
-	Reply  int     // tokens; 0: not said
-	When   float64 // seconds; negative: not said
+	Reply  int     // tokens; 0: unknown
+	When   float64 // seconds; negative: unknown
 }
 
 // File is a file with one or more chats.
@@ -76,21 +76,21 @@ type File struct {
 	entries []entry
 	block   int // tokens in a block of a trace
 
-	lastAt, lastCol int // the last place that was found, since a line may be a whole chat
+	lastAt, lastCol int // the last position computed, because a line may be a whole chat
 }
 
 // entry is the place of one chat.
 type entry struct {
-	line   int // of JSON lines; else which entry of the list it is, from 1
+	line   int // line number in JSON lines; else the number of the entry in the list, from 1
 	values []*value
 	format Format
 }
 
-// code is what findings about the content of a file are called.
+// code is the code of findings about the content of a file.
 const code = "links/given"
 
-// Read finds the chats of a file. With a format, every entry has to be of it; else each is recognised. An entry that
-// is damaged is an error only where it is asked for, unless it is the only one.
+// Read finds the chats of a file. If a format is given, every entry must have it; otherwise the format of each is
+// recognised. A damaged entry is an error only when it is read, unless it is the only one.
 func Read(name string, data []byte, want Format) (*File, syntax.Diagnostics) {
 	f := &File{name: name, data: data, starts: lineStarts(data)}
 	if !utf8.Valid(data) {
@@ -117,7 +117,7 @@ func Read(name string, data []byte, want Format) (*File, syntax.Diagnostics) {
 	return f, append(found, f.recognise(values, want)...)
 }
 
-// jsonLines reports whether every line is a separate value: the first is one, and something follows it.
+// jsonLines reports whether every line is a separate value: the first line is valid JSON, and more text follows it.
 func jsonLines(data []byte) bool {
 	rest := bytes.TrimLeft(data, " \t\r\n")
 	line, after, _ := bytes.Cut(rest, []byte("\n"))
@@ -146,7 +146,7 @@ func (f *File) readLines() (values []*value, found syntax.Diagnostics) {
 	return values, found
 }
 
-// mostFindings limits what is said about one file.
+// mostFindings limits the findings about one file.
 const mostFindings = 20
 
 // unpack returns the entries of a file that is one JSON value: those of a list of chats, or the one chat.
@@ -160,13 +160,13 @@ func (f *File) unpack(root *value) []*value {
 	return []*value{root}
 }
 
-// isMessage reports whether a value is a message and no chat.
+// isMessage reports whether a value is a message rather than a chat.
 func isMessage(v *value) bool {
 	return v.is(object) && v.get("messages", "conversations", "turns", "payloads") == nil &&
 		(v.get("role") != nil && v.get("text_input", "text", "payload") == nil || v.get("from") != nil)
 }
 
-// recognise groups values into chats and finds what each is.
+// recognise groups values into chats and finds the format of each.
 func (f *File) recognise(values []*value, want Format) (found syntax.Diagnostics) {
 	if f.lines && isMessage(values[0]) { // a log with a message in each line is one chat
 		f.entries = []entry{{line: 1, values: values, format: formatOf(values[0])}}
@@ -201,7 +201,7 @@ func (f *File) recognise(values []*value, want Format) (found syntax.Diagnostics
 	return found
 }
 
-// formatOf recognises an entry; empty: it is nothing that is known.
+// formatOf returns the format of an entry; empty: it has no known format.
 func formatOf(v *value) Format {
 	if v.is(list) && len(v.items) > 0 {
 		v = v.items[0]
@@ -229,7 +229,7 @@ func formatOf(v *value) Format {
 	return ""
 }
 
-// describe names a value for a message.
+// describe describes a value for error messages.
 func describe(v *value) string {
 	if !v.is(object) {
 		return v.kind.String()
@@ -241,26 +241,26 @@ func describe(v *value) string {
 	return "an object with " + cmp.Or(strings.Join(keys, ", "), "nothing in it")
 }
 
-// Len is how many chats there are.
+// Len returns the number of chats.
 func (f *File) Len() int { return len(f.entries) }
 
-// Line is the name of a chat in the file: the line of JSON lines, else which entry of the list it is.
+// Line returns the number of a chat in the file: its line in JSON lines, else its entry in the list.
 func (f *File) Line(i int) int { return f.entries[i].line }
 
 // Lines reports whether the file is JSON lines.
 func (f *File) Lines() bool { return f.lines }
 
-// AtLine is the chat of a line, or of that entry of a list; -1 if there is none.
+// AtLine returns the index of the chat with a number that [File.Line] returns; -1 if there is none.
 func (f *File) AtLine(line int) int {
 	return slices.IndexFunc(f.entries, func(e entry) bool { return e.line == line })
 }
 
-// WithID is the chat that an id names; -1 if there is none.
+// WithID returns the index of the chat with an id; -1 if there is none.
 func (f *File) WithID(id string) int {
 	return slices.IndexFunc(f.entries, func(e entry) bool { return e.id() == id })
 }
 
-// IDs are the ids of the chats that have one.
+// IDs returns the ids of the chats that have one.
 func (f *File) IDs() []string {
 	var out []string
 	for _, e := range f.entries {
@@ -271,7 +271,7 @@ func (f *File) IDs() []string {
 	return out
 }
 
-// id is the id that an entry gives itself.
+// id returns the id of an entry.
 func (e entry) id() string {
 	return e.values[0].get("id", "session_id", "conversation_id", "chat_id", "custom_id").name()
 }
@@ -288,7 +288,7 @@ func (f *File) Chat(i int) (*Chat, syntax.Diagnostics) {
 	return r.chat, r.found
 }
 
-// broken is the finding about damaged JSON.
+// broken returns a finding about damaged JSON.
 func (f *File) broken(err error) syntax.Diagnostic {
 	e, ok := errors.AsType[errAt](err)
 	if !ok {
@@ -297,7 +297,7 @@ func (f *File) broken(err error) syntax.Diagnostic {
 	return f.finding(syntax.Error, e.at, 0, "", "%s", e.what)
 }
 
-// finding is a finding about what stands between two places.
+// finding returns a finding about the text between two offsets.
 func (f *File) finding(severity syntax.Severity, from, to int, help, format string, args ...any) syntax.Diagnostic {
 	pos := f.pos(from)
 	g := syntax.Diagnostic{Pos: pos, Severity: severity, Code: code, Message: fmt.Sprintf(format, args...), Help: help,
@@ -308,7 +308,7 @@ func (f *File) finding(severity syntax.Severity, from, to int, help, format stri
 	return g
 }
 
-// pos is the place of a byte.
+// pos returns the position of a byte.
 func (f *File) pos(at int) syntax.Pos {
 	at = min(at, len(f.data))
 	line := sort.SearchInts(f.starts, at+1)
@@ -320,14 +320,14 @@ func (f *File) pos(at int) syntax.Pos {
 	return syntax.Pos{File: f.name, Line: line, Col: f.lastCol}
 }
 
-// excerpt is the line of a byte.
+// excerpt returns the line that contains a byte.
 func (f *File) excerpt(at int) string {
 	start := f.starts[f.pos(at).Line-1]
 	line, _, _ := bytes.Cut(f.data[start:], []byte("\n"))
 	return string(line)
 }
 
-// lineStarts are the places where lines begin.
+// lineStarts returns the offsets at which lines begin.
 func lineStarts(data []byte) []int {
 	out := []int{0}
 	for i, c := range data {
@@ -338,7 +338,7 @@ func lineStarts(data []byte) []int {
 	return out
 }
 
-// badRune is where the first bytes are that are no UTF-8.
+// badRune returns the offset of the first byte that is not valid UTF-8.
 func badRune(data []byte) int {
 	for i := 0; i < len(data); {
 		r, n := utf8.DecodeRune(data[i:])

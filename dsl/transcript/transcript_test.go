@@ -10,7 +10,7 @@ import (
 	"homellm/dsl/syntax"
 )
 
-// summary is a chat in one line: role, text and calls of each message, or what is known of its prompt.
+// summary returns a chat on one line: role, text and calls of each message, or what is known of its prompt.
 func summary(c *Chat) string {
 	var out []string
 	if p := c.Block; p != nil {
@@ -42,7 +42,7 @@ func summary(c *Chat) string {
 	return strings.Join(out, "\n")
 }
 
-// read reads all chats of a file: their texts, and the findings as they are shown.
+// read reads all chats of a file and returns their summaries and the findings as text.
 func read(data string, want Format) (chats []string, found syntax.Diagnostics) {
 	f, found := Read("f", []byte(data), want)
 	if found.Errors() {
@@ -56,9 +56,9 @@ func read(data string, want Format) (chats []string, found syntax.Diagnostics) {
 	return chats, found
 }
 
-// The files have the shapes that the formats have in public: OpenAI's requests and batches, ShareGPT's data sets with
-// and without tools, the trace of Mooncake (FAST25-release/traces in kvcache-ai/Mooncake) and its like with blocks of
-// 16 tokens, and what aiperf writes as inputs.json and reads as turns.
+// The files have the forms of public files: OpenAI's requests and batches, ShareGPT's data sets with and without tools,
+// the trace of Mooncake (FAST25-release/traces in kvcache-ai/Mooncake), similar ones with blocks of 16 tokens, and
+// aiperf's inputs.json and turns.
 func TestRead(t *testing.T) {
 	for _, tt := range []struct {
 		name, data string
@@ -131,7 +131,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// TestRead_Refused holds what is said of a file that cannot be read, and where.
+// TestRead_Refused checks the errors about a file that cannot be read, and their positions.
 func TestRead_Refused(t *testing.T) {
 	deep := strings.Repeat("[", 200) + strings.Repeat("]", 200)
 	for _, tt := range []struct {
@@ -173,7 +173,7 @@ func TestRead_Refused(t *testing.T) {
 	}
 }
 
-// FuzzRead feeds the readers what strangers may write: they return chats or errors with places in the file.
+// FuzzRead feeds the readers untrusted files: they return chats, or errors with positions in the file.
 func FuzzRead(f *testing.F) {
 	for _, seed := range []string{
 		`[{"role":"user","content":"Q"},{"role":"assistant","tool_calls":[{"function":{"name":"f"}}]},{"role":"tool"}]`,

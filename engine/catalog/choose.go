@@ -13,16 +13,16 @@ import (
 	"homellm/engine/hub"
 )
 
-// spec is what of a repository an offer is.
+// spec says which files of a repository an offer consists of.
 type spec struct {
 	repo     string     // organisation/model
 	revision string     // a commit, a branch or a tag; empty: main
-	format   string     // safetensors or gguf: which files count where files is empty; empty: safetensors
-	quant    string     // of the GGUF files where files is empty; empty: there is only one
+	format   string     // safetensors or gguf: chooses the files if the field files is empty; empty: safetensors
+	quant    string     // chooses among GGUF files if the field files is empty; empty: there is only one
 	files    []hub.File // exactly these; empty: all of format
 }
 
-// pull is what fetches it.
+// pull returns the spec of a pull that fetches it.
 func (s spec) pull() hub.PullSpec {
 	return hub.PullSpec{Repo: s.repo, Revision: s.revision, Files: s.files, Choose: s.choose}
 }
@@ -62,7 +62,7 @@ func (s spec) pick(files []hub.File) (picked []hub.File) {
 	return picked
 }
 
-// choose selects the files of a repository that a server needs.
+// choose returns the files of a repository that a server needs.
 func (s spec) choose(listed []hub.File) ([]hub.File, error) {
 	picked := s.pick(listed)
 	if s.format == "gguf" {
@@ -104,13 +104,13 @@ func (s spec) ambiguous(picked, all []hub.File) error {
 		len(all), why)
 }
 
-// partOf is how the parts of a split file end.
+// partOf matches the end of the names of a split file's parts.
 var partOf = regexp.MustCompile(`-(\d{5})-of-(\d{5})(\.gguf|\.safetensors)$`)
 
-// mostParts bounds the parts that are looked for: names from a hub can claim 99,999 each.
+// mostParts limits the parts that are looked for: a single name from a hub can claim 99,999.
 const mostParts = 10_000
 
-// parts are the names of all parts of the split files among the files.
+// parts returns the names of all parts of the split files among the files.
 func parts(files []hub.File) (names []string) {
 	done := map[string]bool{}
 	for _, f := range files {
@@ -120,7 +120,7 @@ func parts(files []hub.File) (names []string) {
 			continue
 		}
 		done[whole] = true
-		n, _ := strconv.Atoi(m[2]) // digits alone
+		n, _ := strconv.Atoi(m[2]) // only digits
 		for i := range min(n, mostParts-len(names)) {
 			names = append(names, fmt.Sprintf("%s-%05d-of-%s%s", strings.TrimSuffix(f.Path, m[0]), i+1, m[2], m[3]))
 		}

@@ -24,7 +24,7 @@ func (o Offer) weights() (bytes float64, exact bool) {
 	return cmp.Or(bytes, o.Source.Size), bytes > 0
 }
 
-// Fit says whether an offer fits a card, with a context of so many tokens or the whole trained context. An extended
+// Fit says whether an offer fits a card, with a context of a number of tokens or the whole trained context. An extended
 // context is not considered, because it needs flags of the server.
 func (o Offer) Fit(context int, vram float64) (model.Fit, error) {
 	most := o.Model.Context.Trained
@@ -72,7 +72,7 @@ func (o Offer) Size() (bytes float64, estimated bool) {
 	return 0, false
 }
 
-// Recommend picks an offer for a card of so many bytes, and says why; 0 means no card.
+// Recommend picks an offer for a card by its memory in bytes, and says why; 0 means no card.
 func (c *Catalog) Recommend(templates *prompt.Templates, vram float64) (best Offer, why string, ok bool) {
 	better := func(a, b Offer) bool { // more parameters, then more bits
 		pa, pb := a.Model.Architecture.Parameters, b.Model.Architecture.Parameters

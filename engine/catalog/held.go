@@ -14,17 +14,17 @@ import (
 	"homellm/engine/hub"
 )
 
-// holding is what a cache has of what a spec asks for.
+// holding says which of the files that a spec asks for are in a cache.
 type holding struct {
-	files      []hub.File // whole, with their sizes
-	missing    []string   // what a server would miss; of safetensors that no index lists, "model.safetensors"
-	unfinished int64      // bytes of interrupted downloads of such files
+	files      []hub.File // complete files, with their sizes
+	missing    []string   // files that a server would miss; "model.safetensors" if there are no weights and no index
+	unfinished int64      // bytes in interrupted downloads of such files
 }
 
-// whole says whether a server can be given it.
+// whole reports whether a server could load the model.
 func (h holding) whole() bool { return len(h.files) > 0 && len(h.missing) == 0 }
 
-// bytes is the size of the whole files.
+// bytes returns the size of the complete files.
 func (h holding) bytes() (n int64) {
 	for _, f := range h.files {
 		n += f.Bytes
@@ -32,10 +32,10 @@ func (h holding) bytes() (n int64) {
 	return n
 }
 
-// indexName is the file that says which weights are where in a split model.
+// indexName is the file that says which file of a split model has which weights.
 const indexName = "model.safetensors.index.json"
 
-// holds looks for what a spec asks for in the snapshot of a commit, which any program may have made, and among
+// holds looks for the files of a spec in the snapshot of a commit, which any program may have made, and among
 // interrupted downloads.
 func holds(cache hub.Cache, s spec, commit string) (h holding) {
 	for _, f := range cache.Interrupted(s.repo) {
@@ -52,7 +52,7 @@ func holds(cache hub.Cache, s spec, commit string) (h holding) {
 	return h
 }
 
-// missing is what a server would miss of a model that has these files.
+// missing returns the files that a server would miss, given the files of a model that are here.
 func missing(root string, files []hub.File, format string) []string {
 	here, want := map[string]bool{}, parts(files)
 	for _, f := range files {
@@ -75,10 +75,10 @@ func missing(root string, files []hub.File, format string) []string {
 	return slices.Compact(want)
 }
 
-// indexBytes bounds an index that is read; those of the largest models have some 10 MB.
+// indexBytes limits the size of an index; those of the largest models have about 10 MB.
 const indexBytes = 64 << 20
 
-// indexed are the files that an index promises; ok is false if it cannot be read.
+// indexed returns the files that an index lists; ok is false if the index cannot be read.
 func indexed(index string) (files []string, ok bool) {
 	var file struct {
 		Of map[string]string `json:"weight_map"` // tensors -> files

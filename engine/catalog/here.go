@@ -47,7 +47,7 @@ func (c *Catalog) State(o Offer, here hub.Stored) (State, int64) {
 	}
 	older := o.spec()
 	for i := range older.files {
-		older.files[i] = hub.File{Path: older.files[i].Path} // the other hashes are for the file's own revision
+		older.files[i] = hub.File{Path: older.files[i].Path} // the hashes belong to the revision in the models file
 	}
 	for _, commit := range here.Commits {
 		if other := holds(c.Cache, older, commit); commit != c.Commit(o) && other.whole() {

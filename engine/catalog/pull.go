@@ -18,7 +18,7 @@ type Wanted struct {
 	Files    []string // only these
 }
 
-// spec is what a pull of that part asks for.
+// spec returns what a pull of that part asks for.
 func (w Wanted) spec(o Offer) spec {
 	s := o.spec()
 	s.revision = cmp.Or(w.Revision, s.revision)

@@ -269,7 +269,7 @@ func (k *call) keepHead(p []byte) {
 	}
 }
 
-// keepRaw keeps bytes as they came, if someone wants them, and returns what was kept, or else the bytes themselves.
+// keepRaw keeps bytes as they came, if they are wanted, and returns the copy, or else the bytes themselves.
 func (k *call) keepRaw(p []byte, at time.Duration) (_ []byte, lasting bool) {
 	const readCost = 40 // bytes of memory that a read takes besides the data it delivers
 	if k.client.cfg.Raw == nil || k.rawBody.Size+len(p)+readCost*len(k.raw.Reads) > k.client.cfg.MaxBytes {
@@ -292,7 +292,7 @@ func (k *call) close() {
 	x.Wire.Comments = k.commentsSeen()
 	k.record.close()
 	if x.Wire.Bytes > largeReply {
-		runtime.GC() // what it arrived in goes before anything is made of it; nothing is being timed
+		runtime.GC() // frees the receive buffers before the reply is processed further; nothing is being timed now
 	}
 	k.sending.Release(k.x.Err == nil)
 	k.raw.Body = k.rawBody.Blocks

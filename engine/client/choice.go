@@ -191,11 +191,11 @@ func (c *chunk) readFunction(p *piece) {
 		case "arguments":
 			switch s.peek() {
 			case '"', 'n':
-				from := len(c.tool)
+				p.at = len(c.tool)
 				c.tool = s.textOnto(c.tool)
-				p.arguments = c.tool[from:len(c.tool):len(c.tool)]
+				p.arguments = c.tool[p.at:len(c.tool):len(c.tool)]
 			default:
-				p.arguments, p.whole = s.raw(), true
+				p.arguments, p.whole, p.at = s.raw(), true, len(c.tool)
 				c.tool = append(c.tool, p.arguments...)
 			}
 		default:

@@ -18,7 +18,7 @@ type chunk struct {
 
 	usage    usage
 	timings  timings
-	kind     []byte // of an event that says its type
+	kind     []byte // the event's type, where events state one
 	fault    fault  // the error that the server reports in place of a reply
 	hasFault bool
 
@@ -65,13 +65,13 @@ type usage struct {
 	usageParts
 }
 
-// usageParts is what is particular to APIs whose events report a part of the counts each, and the prompt in parts.
+// usageParts belongs to APIs that spread the counts over several events and count the prompt in parts.
 type usageParts struct {
-	part           bool // what it does not report stands as it was
+	part           bool // counts that this report lacks keep their earlier values
 	input, written int  // tokens of the prompt that were not in the cache, and that were written to it
 }
 
-// over is a report that adds to another.
+// over returns the report with the counts that it lacks taken from an earlier one.
 func (u usage) over(was usage) usage {
 	for _, f := range []struct{ to, was *int }{{&u.completion, &was.completion}, {&u.reasoning, &was.reasoning},
 		{&u.cached, &was.cached}, {&u.input, &was.input}, {&u.written, &was.written}} {
@@ -95,12 +95,13 @@ type timings struct {
 	queue, load, prefill, decode, total, gap float64
 	prompt, cached, completion               int
 	drafted, accepted                        int // of speculative decoding
+	local, host, storage                     int // caches that tokens came from
 }
 
 // The values of a chunk before an event is read.
 var (
 	noUsage   = usage{-1, -1, -1, -1, usageParts{input: -1, written: -1}}
-	noTimings = timings{-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1}
+	noTimings = timings{-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1}
 )
 
 // reset clears the chunk for the next event.
@@ -185,7 +186,7 @@ func (c *chunk) readText(into *[]byte) {
 	c.same.from, c.same.end, c.same.into = from+1, s.pos-1, into
 }
 
-// clearTexts clears the texts of the event, and calls that do not claim to repeat others.
+// clearTexts clears the texts of the event, and its calls except those that repeat a whole call.
 func (c *chunk) clearTexts() {
 	for _, text := range []*[]byte{&c.answer, &c.reasoning, &c.tool, &c.refusal} {
 		*text = large.Emptied(*text)
@@ -221,6 +222,8 @@ func decodeOpenAI(data []byte, c *chunk) error {
 			c.readMetrics()
 		case "stats":
 			c.readStats()
+		case "sglext":
+			c.readTiers()
 		case "error":
 			if s.peek() == 'n' {
 				s.skip()
@@ -336,6 +339,29 @@ func (c *chunk) readMetrics() {
 			}
 		default:
 			s.skip()
+		}
+	}
+}
+
+// readTiers reads which of SGLang's caches the cached tokens came from.
+func (c *chunk) readTiers() {
+	s := &c.scan
+	for ok := s.open('{'); ok; ok = s.more('}') {
+		if string(s.key()) != "cached_tokens_details" {
+			s.skip()
+			continue
+		}
+		for ok := s.open('{'); ok; ok = s.more('}') {
+			switch string(s.key()) {
+			case "device":
+				s.countInto(&c.timings.local)
+			case "host":
+				s.countInto(&c.timings.host)
+			case "storage":
+				s.countInto(&c.timings.storage)
+			default:
+				s.skip()
+			}
 		}
 	}
 }

@@ -31,7 +31,7 @@ type Config struct {
 	Raw  func(*event.Exchange, Raw) // receives the bytes of every reply when it has ended
 }
 
-// Raw is a reply as it came off the connection, without HTTP's framing. It belongs to the one that receives it.
+// Raw is a reply as it came off the connection, without HTTP's framing. It belongs to the receiver.
 type Raw struct {
 	Header http.Header
 	Body   [][]byte // in pieces; at most Config.MaxBytes

@@ -2,8 +2,8 @@ package client
 
 import "bytes"
 
-// A stream must have at least this much before its deltas are taken for repetitions: a short answer such as "no", "no
-// no" may be meant so.
+// A stream must have at least this much before its deltas are taken for repetitions: a short answer may really be "no",
+// "no no".
 const (
 	repeatedDeltas = 3  // deltas
 	repeatedGrowth = 2  // deltas that extend the one before

@@ -35,7 +35,7 @@ type Prompt struct {
 	Tools      []wire.Tool
 	ToolChoice string        // one of the wire.Choose…, or the name of a tool; empty: the server's default
 	Format     *wire.Format  // that the reply is to keep to
-	Thinking   wire.Thinking // for APIs with words of their own for it; what a template takes is in Extra
+	Thinking   wire.Thinking // for APIs that have keys for it; what a chat template takes is in Extra
 
 	Extra map[string]any // keys of the body; nil removes a key
 }
@@ -94,13 +94,12 @@ func sampling(cfg *Config, p Prompt) map[string]any {
 	}
 	sampled(set, p)
 	if p.Format != nil {
-		set["response_format"] = map[string]any{"type": "json_schema",
-			"json_schema": map[string]any{"name": p.Format.Name, "schema": p.Format.Schema, "strict": true}}
+		set["response_format"] = p.Format.Chat()
 	}
 	return set
 }
 
-// sampled puts in what most APIs call the same.
+// sampled adds the parameters that have the same names in most APIs.
 func sampled(set map[string]any, p Prompt) {
 	if p.Temperature != nil {
 		set["temperature"] = *p.Temperature
@@ -207,6 +206,13 @@ func isObject(raw json.RawMessage) bool { return len(raw) > 0 && raw[0] == '{' }
 
 // marshal is json.Marshal without the escapes that only a web page needs.
 func marshal(v any) (json.RawMessage, error) {
+	if messages, ok := v.([]Message); ok && messages != nil {
+		size := 2
+		for _, m := range messages {
+			size += len(m.Content) + len(m.Content)/16 + 48
+		}
+		return appendMessages(make([]byte, 0, size), messages)
+	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
@@ -233,13 +239,52 @@ func join(fields map[string]json.RawMessage) []byte {
 	return append(b, '}')
 }
 
-// appendText appends a JSON string. Nearly all names need no escape.
+// appendText appends a JSON string.
 func appendText(b []byte, text string) []byte {
-	if p := []byte(text); verbatim(p) == len(p) {
-		return append(append(append(b, '"'), text...), '"')
+	b = append(b, '"')
+	for text != "" {
+		n := verbatim([]byte(text))
+		b, text = append(b, text[:n]...), text[n:]
+		if text == "" {
+			break
+		}
+		switch c := text[0]; c {
+		case '"', '\\':
+			b = append(b, '\\', c)
+		case '\n':
+			b = append(b, '\\', 'n')
+		case '\t':
+			b = append(b, '\\', 't')
+		default: // rare
+			quoted, _ := marshal(text) // a string always marshals
+			return append(b, quoted[1:]...)
+		}
+		text = text[1:]
 	}
-	quoted, _ := marshal(text) // a string always marshals
-	return append(b, quoted...)
+	return append(b, '"')
+}
+
+// appendMessages appends the messages of a chat. A long conversation is encoded at every turn, which takes more time
+// than all else: most messages are a role and a text, and need no reflection.
+func appendMessages(b []byte, messages []Message) ([]byte, error) {
+	b = append(b, '[')
+	for i, m := range messages {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		if !m.Equal(Message{Role: m.Role, Content: m.Content}) {
+			raw, err := marshal(m)
+			if err != nil {
+				return nil, err
+			}
+			b = append(b, raw...)
+			continue
+		}
+		b = appendText(append(b, `{"role":`...), m.Role)
+		b = appendText(append(b, `,"content":`...), m.Content)
+		b = append(b, '}')
+	}
+	return append(b, ']'), nil
 }
 
 func setBody(r *http.Request, body []byte) {

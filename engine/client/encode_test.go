@@ -95,7 +95,7 @@ func TestEncodeTyped(t *testing.T) {
 	}
 }
 
-// encoded is a prompt and what it is on the wire.
+// encoded is a prompt and its encoding.
 type encoded struct {
 	name   string
 	cfg    Config
@@ -113,7 +113,7 @@ func (tt encoded) check(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 3 { // the same bytes each time
+	for range 3 { // the bytes must be the same each time
 		r, err := c.dialect.encode(c.url, &c.cfg, tt.prompt)
 		if err != nil {
 			t.Fatal(err)
@@ -158,7 +158,7 @@ func TestEncodeRefuses(t *testing.T) {
 	}
 }
 
-// TestEncodeLMStudio: its own API takes one question, and is asked to keep nothing of it.
+// TestEncodeLMStudio: its own API takes one question and is asked not to store it.
 func TestEncodeLMStudio(t *testing.T) {
 	question := []Message{{Role: "system", Content: "Be brief."}, {Role: "system", Content: "DOC: x=1"},
 		{Role: "user", Content: "x?"}}

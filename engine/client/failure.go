@@ -12,6 +12,7 @@ import (
 
 	"homellm/engine/client/transport"
 	"homellm/engine/event"
+	"homellm/engine/wire"
 )
 
 // failure says what is wrong with a reply whose body ended with err, or nil. Inner is the request's own context; its
@@ -38,6 +39,13 @@ func (k *call) failure(ctx, inner context.Context, err error) *event.Error {
 // request, gateways when their upstream failed.
 var givenUp = map[string]bool{"abort": true, "error": true}
 
+// withheld are the finish reasons of replies that the server or the model withholds.
+var withheld = map[string]bool{"refusal": true, "content_filter": true}
+
+// typed are the APIs whose events state their type. They have no [DONE], so a stream that ends with one and has none of
+// their events belongs to another API.
+var typed = map[wire.API]bool{wire.Responses: true, wire.Messages: true}
+
 // shortfall says what is missing in a reply that ended cleanly.
 func (k *call) shortfall() *event.Error {
 	x, r := k.x, k.record
@@ -50,7 +58,8 @@ func (k *call) shortfall() *event.Error {
 		e.Class = "protocol"
 		e.Message = fmt.Sprintf("the reply (%s) is not a stream of events, it is %s: "+
 			"check the URL, the base path and the API", orNone(x.Wire.ContentType), describe(k.head))
-	case !r.choices && x.Wire.Events > 0 && !x.Wire.DoneMarker:
+	case !r.choices && x.Wire.Events > 0 && (!x.Wire.DoneMarker || typed[k.client.dialect.Name] &&
+		x.Finish == ""):
 		e.Class = "protocol"
 		e.Message = "the reply holds no completion: it is that of another API: check the base path and the API: " +
 			describe(k.head)
@@ -62,6 +71,9 @@ func (k *call) shortfall() *event.Error {
 		e.Class = "server_error"
 		e.Message = fmt.Sprintf("the server gave up the reply after %d events (finish reason %s): look into its log",
 			x.Wire.Events, x.Finish)
+	case !r.answered() && withheld[x.Finish]:
+		e.Class = "empty"
+		e.Message = fmt.Sprintf("the server refused to answer and generated nothing (finish reason %s)", x.Finish)
 	case !r.answered():
 		e.Class = "empty"
 		e.Message = fmt.Sprintf("the reply is well formed and holds no token (finish reason %s): check the prompt's "+

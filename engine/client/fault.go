@@ -153,6 +153,17 @@ var overflowWords = []string{
 // missingWords are the phrases by which servers say that they do not have the model.
 var missingWords = []string{"model", "not_found_error", "notfounderror"}
 
+// noEndpoint reports whether a server says that it does not have the path: llama-server, Ollama and LM Studio, which
+// does so with status 200.
+func (f fault) noEndpoint() bool {
+	text := strings.ToLower(strings.TrimSpace(f.message))
+	return text == "file not found" || text == "404 page not found" || strings.HasPrefix(text, "unexpected endpoint")
+}
+
+// atNoEndpoint is the advice for such a server.
+const atNoEndpoint = "the server has no such endpoint: check the base path, and take an API that it serves: homellm " +
+	"doctor lists them"
+
 func (f fault) says(words []string) bool {
 	text := strings.ToLower(f.message + "\n" + f.kind + "\n" + f.code)
 	for _, word := range words {
@@ -177,9 +188,10 @@ var refusals = []struct {
 		"this is not an LLM API: check the URL and the base path"},
 	{401, 0, nil, "unauthorized", "check the API key"},
 	{403, 0, nil, "unauthorized", "check the API key and what it may do"},
+	{404, 405, fault.noEndpoint, "bad_request", atNoEndpoint},
 	{404, 0, func(f fault) bool { return f.says(missingWords) }, "model_not_found",
 		"check the model's name against what the server lists"},
-	{404, 405, nil, "bad_request", "the server has no such endpoint: check the base path and the API"},
+	{404, 405, nil, "bad_request", atNoEndpoint},
 	{429, 0, nil, "overloaded", "the server limits its load: try later or send less at once"},
 	{503, 0, func(f fault) bool { return f.says([]string{"load"}) }, "overloaded",
 		"the model is still being loaded: wait until the server is ready"},
@@ -221,8 +233,11 @@ func refused(resp *http.Response, body []byte, now time.Time) *event.Error {
 func reported(f fault, body []byte) *event.Error {
 	e := &event.Error{Class: "server_error", Body: keep(body)}
 	advice := "the server failed while it answered: look into its log"
-	if f.says(overflowWords) {
+	switch {
+	case f.says(overflowWords):
 		e.Class, advice = refusals[0].class, refusals[0].advice
+	case f.noEndpoint():
+		e.Class, advice = "bad_request", atNoEndpoint
 	}
 	e.Message = fmt.Sprintf("%s; the server said: %s", advice, f.message)
 	return e

@@ -61,10 +61,10 @@ func sniff(p []byte, d *dialect, labelledJSON bool) string {
 
 // lines cuts a byte stream into lines that end in LF, CR LF or CR.
 type lines struct {
-	in     []byte     // fed and not yet cut; memory of the caller
+	in     []byte     // fed but not yet cut into lines; the caller's memory
 	carry  []byte     // the start of an incomplete line
-	more   large.Pile // what follows it of a large one
-	last   bool       // what is in does not change
+	more   large.Pile // the rest of that line, if it is large
+	last   bool       // the bytes of in will not change
 	taken  bool       // carry was returned and can be reused
 	skipLF bool       // the last line ended in CR: an LF that follows belongs to it
 	loneCR bool       // CR alone ends a line (SSE); in other framings it is white space
@@ -114,7 +114,7 @@ func (l *lines) line() ([]byte, bool) {
 	return line, true
 }
 
-// keepStart keeps what has come of an incomplete line.
+// keepStart keeps the part of an incomplete line that has arrived.
 func (l *lines) keepStart() {
 	switch {
 	case len(l.carry)+len(l.in) <= large.Least && l.more.Size == 0:
@@ -127,7 +127,7 @@ func (l *lines) keepStart() {
 	l.in = nil
 }
 
-// join puts the end of a line behind its start.
+// join appends the end of a line to its start.
 func (l *lines) join(end []byte) {
 	if l.more.Size > 0 {
 		l.carry = l.more.Join(l.carry, end)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -148,7 +149,7 @@ type said struct {
 	Choices, Done, Fault                          bool
 	Tokens                                        int
 	Usage                                         [4]int
-	Timings                                       [11]float64
+	Timings                                       [14]float64
 }
 
 func saying(c *chunk) said {
@@ -157,8 +158,9 @@ func saying(c *chunk) said {
 		Answer: string(c.answer), Reasoning: string(c.reasoning), Tool: string(c.tool), Refusal: string(c.refusal),
 		Key: c.reasoningKey, Finish: string(c.finish), Choices: c.choices, Done: c.done, Fault: c.hasFault, Tokens: -1,
 		Usage: [4]int{u.prompt, u.completion, u.reasoning, u.cached},
-		Timings: [11]float64{m.load, m.prefill, m.decode, m.total, float64(m.prompt), float64(m.cached),
-			float64(m.completion), m.queue, m.gap, float64(m.drafted), float64(m.accepted)},
+		Timings: [14]float64{m.load, m.prefill, m.decode, m.total, float64(m.prompt), float64(m.cached),
+			float64(m.completion), m.queue, m.gap, float64(m.drafted), float64(m.accepted),
+			float64(m.local), float64(m.host), float64(m.storage)},
 	}
 	if c.counted {
 		s.Tokens = c.tokens
@@ -166,9 +168,9 @@ func saying(c *chunk) said {
 	return s
 }
 
-// FuzzChunk holds the scanner to encoding/json: it takes what that takes, refuses what that
-// refuses, and reads the same texts and counts. It also holds an event that was read by comparing
-// it with the one before to the same event read by itself.
+// FuzzChunk compares the scanner with encoding/json: both accept and refuse the same input and read the same texts and
+// counts. An event that was read by comparing it with the one before must give the same result as when it is read by
+// itself.
 func FuzzChunk(f *testing.F) {
 	for _, body := range fixtures(f, ".sse", ".ndjson") {
 		var before []byte
@@ -208,8 +210,8 @@ func FuzzChunk(f *testing.F) {
 	})
 }
 
-// readTwice reads an event by itself and after another one: it is taken and refused as encoding/json does, and reads
-// the same both times. The tree is what encoding/json reads of it; nil where there is nothing to compare.
+// readTwice reads an event by itself and after another one: it must be accepted or refused as by encoding/json, and
+// read the same both times. The tree is what encoding/json reads; nil if there is nothing to compare.
 func readTwice(t *testing.T, decode func([]byte, *chunk) error, before, data []byte) (*chunk, map[string]any) {
 	t.Helper()
 	var alone, after chunk
@@ -230,10 +232,10 @@ func readTwice(t *testing.T, decode func([]byte, *chunk) error, before, data []b
 	}
 	var tree map[string]any
 	if json.Unmarshal(data, &tree) != nil {
-		return &alone, nil // a number that no float holds, where the scanner knows no number
+		return &alone, nil // a number that no float can hold; the scanner does not parse it
 	}
 	if !unique(data) {
-		return &alone, nil // which of two equal keys counts is not defined
+		return &alone, nil // it is not defined which of two equal keys counts
 	}
 	return &alone, tree
 }
@@ -344,9 +346,11 @@ func oracle(tree map[string]any) said {
 	s.Usage = [4]int{count(u["prompt_tokens"]), count(u["completion_tokens"]), thought,
 		count(object(u["prompt_tokens_details"])["cached_tokens"])}
 	m := object(tree["timings"])
-	s.Timings = [11]float64{-1, number(m["prompt_ms"], 1), number(m["predicted_ms"], 1), number(u["total_time"], 1e3),
+	from := object(object(tree["sglext"])["cached_tokens_details"])
+	s.Timings = [14]float64{-1, number(m["prompt_ms"], 1), number(m["predicted_ms"], 1), number(u["total_time"], 1e3),
 		float64(count(m["prompt_n"])), float64(count(m["cache_n"])), float64(count(m["predicted_n"])),
-		-1, -1, float64(count(m["draft_n"])), float64(count(m["draft_n_accepted"]))}
+		-1, -1, float64(count(m["draft_n"])), float64(count(m["draft_n_accepted"])),
+		float64(count(from["device"])), float64(count(from["host"])), float64(count(from["storage"]))}
 	if m := object(tree["metrics"]); m != nil { // vLLM's, which has no timings
 		drafts := object(m["speculative_decoding"])
 		s.Timings[1], s.Timings[2] = number(m["time_to_first_token_ms"], 1), number(m["generation_time_ms"], 1)
@@ -395,6 +399,52 @@ func FuzzErrorBody(f *testing.F) {
 		}
 		if len(e.Body) > 3*keptBody || !utf8.ValidString(e.Body) {
 			t.Errorf("body of %d bytes", len(e.Body))
+		}
+	})
+}
+
+// TestVerbatim finds a byte that needs an escape at every place of a text.
+func TestVerbatim(t *testing.T) {
+	for c := range 256 {
+		for at := range 20 {
+			text := bytes.Repeat([]byte{'a'}, 20)
+			text[at] = byte(c)
+			want := len(text)
+			switch {
+			case c >= utf8.RuneSelf: // alone it is not UTF-8
+				want = 0
+			case c < ' ' || c == '"' || c == '\\':
+				want = at
+			}
+			if got := verbatim(text); got != want {
+				t.Errorf("%q: %d, want %d", text, got, want)
+			}
+		}
+	}
+	if text := []byte("naïve – 日本語, twice as long"); verbatim(text) != len(text) {
+		t.Errorf("%s: %d bytes", text, verbatim(text))
+	}
+}
+
+// FuzzMessages compares how messages are encoded with encoding/json.
+func FuzzMessages(f *testing.F) {
+	f.Add("user", "Say \"hi\" <now>,\n\tin C:\\dir", "")
+	f.Add("assistant", "é \u2028 \x00 \r \x7f", "why")
+	f.Add("tool", "not \" UTF-8 \xff\n\"", "")
+	f.Add("", "", "")
+	f.Fuzz(func(t *testing.T, role, content, thought string) {
+		messages := []Message{{Role: role, Content: content}, {Role: "assistant", Content: content, Reasoning: thought}}
+		got, err := marshal(messages)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, _ := json.Marshal(messages)
+		var read, expected any
+		if err := json.Unmarshal(got, &read); err != nil {
+			t.Fatalf("%s: %v", got, err)
+		}
+		if _ = json.Unmarshal(want, &expected); !reflect.DeepEqual(read, expected) {
+			t.Errorf("%s, want %s", got, want)
 		}
 	})
 }

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// FuzzTyped holds the decoders of the responses and the messages API to encoding/json: they take what that takes,
-// refuse what that refuses, and read the same texts and counts. An event reads the same whatever came before it.
+// FuzzTyped compares the decoders of the responses and the messages API with encoding/json: both accept and refuse the
+// same input and read the same texts and counts. An event gives the same result whatever came before it.
 func FuzzTyped(f *testing.F) {
 	for _, data := range []string{
 		`{"type":"response.output_text.delta","sequence_number":4,"delta":"b"}`,
@@ -51,7 +51,7 @@ func FuzzTyped(f *testing.F) {
 	})
 }
 
-// typedOracle is what a delta says, by channel, the obvious way; empty for other events.
+// typedOracle returns the text of a delta and its channel, read in the obvious way; empty for other events.
 func typedOracle(tree map[string]any, messages bool) string {
 	kind, _ := tree["type"].(string)
 	said := [3]string{}

@@ -65,6 +65,7 @@ func (c *idleCloser) end(late time.Duration) {
 // TestClosesAfterReply_TLS does the same over TLS, with both versions of HTTP: the server's end of a connection is
 // a record there, or a frame, and other frames come at any time. Half the turns find an end that has already come.
 func TestClosesAfterReply_TLS(t *testing.T) {
+	cases := sideBySide{t: t}
 	for name, tt := range map[string]struct {
 		h2    bool
 		close func(net.Conn) // nil: the reply announces it, which HTTP/2 does with GOAWAY
@@ -75,7 +76,7 @@ func TestClosesAfterReply_TLS(t *testing.T) {
 		"HTTP/2, cut":                    {h2: true, close: func(nc net.Conn) { nc.(*tls.Conn).NetConn().Close() }},
 		"HTTP/2, GOAWAY":                 {h2: true},
 	} {
-		t.Run(name, func(t *testing.T) {
+		cases.run(name, func(t *testing.T) {
 			s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if tt.close == nil {
 					w.Header().Set("Connection", "close")
@@ -121,4 +122,5 @@ func TestClosesAfterReply_TLS(t *testing.T) {
 			}
 		})
 	}
+	cases.Wait()
 }

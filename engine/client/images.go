@@ -2,7 +2,7 @@ package client
 
 import "homellm/engine/wire"
 
-// chatMessages are messages as chat completions have them: where one shows images, its content is a list of parts.
+// chatMessages returns messages in the form of chat completions: if one shows images, its content is a list of parts.
 func chatMessages(messages []Message) any {
 	if wire.Shown(messages) == 0 {
 		return messages
@@ -16,7 +16,7 @@ func chatMessages(messages []Message) any {
 	return out
 }
 
-// chatShown is a message with images, as chat completions have it.
+// chatShown returns a message with images in the form of chat completions.
 func chatShown(m Message) any {
 	content := []any{map[string]any{"type": "text", "text": m.Content}}
 	for _, i := range m.Images {
@@ -24,11 +24,11 @@ func chatShown(m Message) any {
 	}
 	return struct {
 		Message
-		Content []any `json:"content"` // in the place of the text
+		Content []any `json:"content"` // in place of the text
 	}{m, content}
 }
 
-// ollamaShown is a message with images, as Ollama's own API has it.
+// ollamaShown returns a message with images in the form of Ollama's own API.
 func ollamaShown(m Message) any {
 	images := make([]string, len(m.Images))
 	for i, shown := range m.Images {

@@ -10,7 +10,7 @@ import (
 	"homellm/engine/wire"
 )
 
-// TestEncodeImages holds the form in which each API takes images, and that other messages stay as they are.
+// TestEncodeImages checks the form in which each API takes images, and that other messages stay unchanged.
 func TestEncodeImages(t *testing.T) {
 	shown := wire.Image{Media: "image/png", SHA256: "1", Data: []byte("a picture")}
 	messages := []Message{{Role: "system", Content: "Look <closely>."},

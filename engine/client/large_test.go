@@ -11,15 +11,15 @@ import (
 	"homellm/engine/large/largetest"
 )
 
-// A reply with one large value costs the memory of what arrived, in pieces and in one piece. The text of the reply
-// stays in that; of a call it takes one more, because its name stands before its arguments.
+// A reply with one large value takes the memory of what arrived, in pieces and as a whole. The text of the reply shares
+// that memory. The text of a call needs one more copy, because the name comes before the arguments.
 func TestLargeReply_IsNotCopied(t *testing.T) {
 	const size = 5 << 20
 	plain := strings.Repeat("x", size)
 	escaped := strings.Repeat(`a \"quote\" \u00e4\n`, size/20)
 	for name, c := range map[string]struct {
 		framing, event, text string
-		most                 float64 // bytes allocated in all, times the reply
+		most                 float64 // all bytes allocated, as a multiple of the reply
 	}{
 		"finish reason": {"sse", `{"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"%s"}]}`, plain, 3.2},
 		"identity":      {"sse", `{"id":"%s","choices":[{"index":0,"delta":{"content":"x"}}]}`, plain, 2.2},
@@ -54,6 +54,26 @@ func TestLargeReply_IsNotCopied(t *testing.T) {
 	}
 }
 
+// The arguments of a call that comes in pieces are kept once, like an answer in the same pieces.
+func TestLargeReply_CallInPieces(t *testing.T) {
+	const pieces = 50
+	text := strings.Repeat("x", 100_000)
+	read := func(event string) (x event.Exchange, cost uint64) {
+		var body strings.Builder
+		for range pieces {
+			fmt.Fprintf(&body, "data: "+event+"\n\n", text)
+		}
+		cost = readReply(&x, "sse", []byte(body.String()))
+		return x, cost
+	}
+	_, answer := read(`{"choices":[{"index":0,"delta":{"content":"%s"}}]}`)
+	x, call := read(`{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"1","function":{"arguments":"%s"}}]}}]}`)
+	if len(x.Calls) != 1 || len(x.Calls[0].Function.Arguments) != pieces*len(text) {
+		t.Fatalf("%d calls", len(x.Calls))
+	}
+	largetest.AtMost(t, "a call", call, answer+answer/5)
+}
+
 // readReply reads a reply and returns how many bytes were allocated for it.
 func readReply(x *event.Exchange, framing string, body []byte) uint64 {
 	var before, after runtime.MemStats
@@ -77,7 +97,7 @@ func readReply(x *event.Exchange, framing string, body []byte) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// An event with a large text and an error is read as it came, although large texts are unescaped where they are.
+// An event with a large text and an error is read correctly, although large texts are unescaped in place.
 func TestLargeReply_WithAnErrorBesideIt(t *testing.T) {
 	text := strings.Repeat(`a \"quote\" `, 20_000)
 	var x event.Exchange

@@ -60,7 +60,7 @@ func TestFinishedOnce(t *testing.T) {
 	}
 }
 
-// TestGivenUp holds that a reply which the server dropped is no success, whatever text it has.
+// TestGivenUp checks that a reply which the server dropped is not a success, whatever text it has.
 func TestGivenUp(t *testing.T) {
 	for reason, class := range map[string]string{"abort": "server_error", "error": "server_error", "stop": "",
 		"length": "", "eos_token": ""} {
@@ -94,7 +94,7 @@ func TestImpossibleDurations(t *testing.T) {
 	}
 }
 
-// TestUsageConflict holds counts of one reply against each other.
+// TestUsageConflict compares the counts of one reply with each other.
 func TestUsageConflict(t *testing.T) {
 	report := func(prompt, cached, completion int, timings string) string {
 		return fmt.Sprintf(`{"choices":[{"delta":{"content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":%d,`+
@@ -123,7 +123,7 @@ func TestUsageConflict(t *testing.T) {
 	}
 }
 
-// TestPromptOfNothing holds that no prompt has no tokens: Ollama said so of one that it had cached.
+// TestPromptOfNothing checks that a count of 0 prompt tokens is not believed: Ollama reported it for a cached prompt.
 func TestPromptOfNothing(t *testing.T) {
 	line := func(counts string) []byte {
 		return []byte(`{"model":"m","message":{"content":"Hi"},"done":true,"done_reason":"stop","eval_count":1` +

@@ -21,8 +21,8 @@ func lmStudioURL(base *url.URL) *url.URL {
 	return &url.URL{Scheme: base.Scheme, Host: base.Host, Path: root + "/api/v1/chat"}
 }
 
-// encodeLMStudio builds a request of LM Studio's own API. The server is asked to store nothing, so a request is the
-// whole conversation; one that has answers in it cannot be sent.
+// encodeLMStudio builds a request of LM Studio's own API. The server is asked to store nothing, so each request carries
+// the whole conversation. The API has no way to send a conversation that contains answers.
 func encodeLMStudio(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) {
 	if why := wire.LMStudio.Unsaid(p.Messages, p.Tools, p.Format); why != "" {
 		return nil, unbuilt(errors.New(why))
@@ -50,7 +50,8 @@ func encodeLMStudio(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) {
 }
 
 // decodeLMStudio reads one event of LM Studio's own API, or the whole body of a reply that was not streamed. The last
-// event repeats what the deltas have sent, and has the statistics. Nothing says whether the limit has ended a reply.
+// event repeats what the deltas sent, and adds the statistics. The API does not say whether a reply ended at the token
+// limit.
 func decodeLMStudio(data []byte, c *chunk) error {
 	var at struct{ kind, content, result, error, output int }
 	s := &c.scan
@@ -100,7 +101,8 @@ func (c *chunk) readLMStudioResult() {
 	c.finish = []byte("completed")
 }
 
-// readLMStudioItem reads a message or reasoning; calls of the server's own tools are answered by itself.
+// readLMStudioItem reads a message or reasoning; calls of the server's own tools are skipped, since the server answers
+// them itself.
 func (c *chunk) readLMStudioItem() {
 	s := &c.scan
 	kind, content := 0, 0

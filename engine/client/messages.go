@@ -11,11 +11,8 @@ import (
 	"homellm/engine/wire"
 )
 
-// messagesVersion is the version of Anthropic's API that requests are written in.
+// messagesVersion is the version of Anthropic's API that requests follow.
 const messagesVersion = "2023-06-01"
-
-// leastBudget is the least budget of thinking that the API takes, in tokens.
-const leastBudget = 1024
 
 // encodeMessages builds a request of Anthropic's messages API.
 func encodeMessages(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) {
@@ -24,7 +21,7 @@ func encodeMessages(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) {
 		"model":      cfg.Model,
 		"messages":   messages,
 		"stream":     cfg.Stream,
-		"max_tokens": cmp.Or(p.MaxTokens, 4096), // the API demands a limit
+		"max_tokens": cmp.Or(p.MaxTokens, 4096), // the API requires a limit
 	}
 	if system != "" {
 		set["system"] = system
@@ -75,8 +72,8 @@ type messagesTool struct {
 	Schema      json.RawMessage `json:"input_schema"`
 }
 
-// messagesThinking says how much is thought. A budget that is smaller than the API takes, or leaves nothing of the
-// reply, is not sent.
+// messagesThinking sets how much the model is to think. A budget of max_tokens or more would limit nothing and be
+// refused, so it is not sent.
 func messagesThinking(set, output map[string]any, p Prompt) {
 	t := p.Thinking
 	switch t.Level {
@@ -90,13 +87,13 @@ func messagesThinking(set, output map[string]any, p Prompt) {
 		set["thinking"] = map[string]any{"type": "adaptive"}
 		output["effort"] = t.Level
 	}
-	if t.Budget != nil && *t.Budget >= leastBudget && (p.MaxTokens == 0 || *t.Budget < p.MaxTokens) {
+	if t.Budget != nil && (p.MaxTokens == 0 || *t.Budget < p.MaxTokens) {
 		set["thinking"] = map[string]any{"type": "enabled", "budget_tokens": *t.Budget}
 	}
 }
 
-// messagesOf are messages as the messages API has them: the system messages that come first stand apart, calls and
-// their results are blocks, and results that follow each other are one message of the user.
+// messagesOf returns messages in the form of the messages API: the leading system messages are separate, calls and
+// their results are blocks, and consecutive results are one user message.
 func messagesOf(messages []Message) (system string, out []any) {
 	system, messages = systemApart(messages)
 	out = []any{}
@@ -120,7 +117,7 @@ func messagesOf(messages []Message) (system string, out []any) {
 	return system, out
 }
 
-// systemApart takes the system messages that come first out of a conversation.
+// systemApart splits the leading system messages off a conversation.
 func systemApart(messages []Message) (system string, rest []Message) {
 	var first []string
 	for len(messages) > 0 && messages[0].Role == "system" {
@@ -130,7 +127,7 @@ func systemApart(messages []Message) (system string, rest []Message) {
 	return strings.Join(first, "\n\n"), messages
 }
 
-// messagesContent is what a message says: a text, or blocks if there is more than that.
+// messagesContent returns the content of a message: a text, or blocks if it holds more than text.
 func messagesContent(m Message) any {
 	thoughts := m.Thoughts()
 	if thoughts == "" && len(m.ToolCalls) == 0 && len(m.Images) == 0 {
@@ -154,7 +151,8 @@ func messagesContent(m Message) any {
 	return blocks
 }
 
-// objectOf is what APIs get that take arguments as an object: those that are none become an empty one.
+// objectOf returns the arguments of a call for APIs that take them as an object. Arguments that are not an object
+// become an empty one.
 func objectOf(arguments string) json.RawMessage {
 	raw := json.RawMessage(strings.TrimSpace(arguments))
 	if !json.Valid(raw) || !isObject(raw) {
@@ -171,8 +169,8 @@ type messagesEvent struct {
 // decodeMessages reads one event of the messages API, or the whole message of a reply that was not streamed.
 //
 // By the API's definition input_tokens leaves out what was read from the cache and what was written to it, so a prompt
-// is the sum of the three; servers that count otherwise are found out by the self-test. What the first event and the
-// last but one report of the usage belongs together.
+// is the sum of the three; the self-test finds servers that count otherwise. The first event and the last but one each
+// report a part of the usage.
 func decodeMessages(data []byte, c *chunk) error {
 	var e messagesEvent
 	return c.decodeTyped(func(start int) { c.readMessagesEvent(e, data, start) },
@@ -221,8 +219,8 @@ func (c *chunk) readMessagesEvent(e messagesEvent, data []byte, start int) {
 	}
 }
 
-// readMessage reads the object of the message: whole, or as it stands before anything of it is generated, where the
-// count of the output is none.
+// readMessage reads the message object: the whole message, or the one that a stream begins with, whose output count is
+// not the final one.
 func (c *chunk) readMessage(whole bool) {
 	s := &c.scan
 	if s.pos == 0 && !whole {
@@ -250,8 +248,8 @@ func (c *chunk) readMessage(whole bool) {
 	}
 }
 
-// readBlock reads a block: as it begins, where its text is empty, or whole. Of a call the arguments follow in deltas,
-// unless they are here.
+// readBlock reads a content block: a whole one, or the start of one, whose text is still empty. The arguments of a call
+// follow in deltas unless the block has them.
 func (c *chunk) readBlock(index int) {
 	s := &c.scan
 	if s.pos == 0 {
@@ -274,6 +272,8 @@ func (c *chunk) readBlock(index int) {
 		}
 		p.whole = len(p.arguments) > 0
 		c.addCall(p)
+	case strings.HasSuffix(kind, "_tool_use"):
+		c.addCall(piece{index: index, foreign: true})
 	case kind == "thinking" && at.thinking > 0:
 		s.pos = at.thinking
 		c.readReasoning("thinking")
@@ -284,7 +284,7 @@ func (c *chunk) readBlock(index int) {
 	s.pos = end
 }
 
-// readMessagesDelta reads what was generated. Signatures are the server's own.
+// readMessagesDelta reads generated text. Signatures mean something only to the server and are skipped.
 func (c *chunk) readMessagesDelta(index int) {
 	s := &c.scan
 	if s.pos == 0 {
@@ -297,15 +297,15 @@ func (c *chunk) readMessagesDelta(index int) {
 		case "thinking":
 			c.readReasoning("thinking")
 		case "partial_json":
-			c.addCall(piece{index: index, arguments: bytes.Clone(s.text())})
+			c.addCall(piece{index: index, arguments: bytes.Clone(s.text()), follows: true})
 		default:
 			s.skip()
 		}
 	}
 }
 
-// readMessagesUsage reads counts, each of which may be missing. Output says whether the count of the output is that of
-// the whole reply.
+// readMessagesUsage reads counts, each of which may be missing. Output says whether the output count is that of the
+// whole reply.
 func (c *chunk) readMessagesUsage(output bool) {
 	c.usage = noUsage
 	u := &c.usage
@@ -327,7 +327,7 @@ func (c *chunk) readMessagesUsage(output bool) {
 	}
 }
 
-// worded is a word, or nil for none.
+// worded returns a word as bytes; nil if it is empty.
 func worded(word string) []byte {
 	if word == "" {
 		return nil

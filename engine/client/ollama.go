@@ -102,7 +102,8 @@ func decodeOllama(data []byte, c *chunk) error {
 	return nil
 }
 
-// ollamaMessages are messages as Ollama's own API has them: arguments are values, and a tool's answer names the tool.
+// ollamaMessages returns messages in the form of Ollama's own API: arguments are objects, and a tool's result names the
+// tool.
 func ollamaMessages(messages []Message) []any {
 	out := make([]any, len(messages))
 	for i, m := range messages {

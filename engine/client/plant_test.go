@@ -36,7 +36,7 @@ func TestPlanted(t *testing.T) {
 						Dial:       func(context.Context, string, string) (net.Conn, error) { return golden.Pipe(), nil },
 						FirstToken: time.Minute,
 						Idle:       10 * time.Second,
-						Only:       func(s goldentest.Shape) bool { return s.Name == tt.shape },
+						Only:       func(s goldentest.Shape, _ string) bool { return s.Name == tt.shape },
 						New: func(cfg client.Config) (*client.Client, error) {
 							c, err := client.New(cfg)
 							if err == nil && plant {

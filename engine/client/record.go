@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -90,7 +91,7 @@ func (r *record) complete() bool { return r.x.Wire.DoneMarker || r.x.Finish != "
 func (r *record) answered() bool { return len(r.text)+len(r.reasoning)+len(r.tool) > 0 }
 
 // largeReply is the size in bytes from which the memory of a reply is bounded by collecting garbage more often: the
-// heap otherwise grows to twice of what lives, and a reply is copied a few times until it is in the journal.
+// heap otherwise grows to twice what is in use, and a reply is copied a few times until it is in the journal.
 const largeReply = 1 << 20
 
 // collectOften lets the heap grow by a fifth between two collections, unless someone has set another pace.
@@ -235,7 +236,7 @@ func (r *record) count() {
 }
 
 // conflicts records a contradiction between two reports of one reply: prompt tokens must not change, and completion
-// tokens must not shrink. A prompt that is counted in parts grows while not all of them are told.
+// tokens must not shrink. A prompt that is counted in parts grows until all of them are reported.
 func (r *record) conflicts(was, is usage) {
 	for _, c := range []struct {
 		name    string
@@ -256,7 +257,7 @@ func (r *record) conflicts(was, is usage) {
 func (r *record) keepText(at time.Duration) {
 	c := &r.c
 	if c.message && r.deltas {
-		c.clearTexts() // a message beside the deltas repeats their text
+		c.clearTexts() // a message in addition to deltas repeats their text
 	}
 	r.calls.news(c)
 	if c.empty() {
@@ -275,8 +276,9 @@ func (r *record) keepText(at time.Duration) {
 	r.reasoning = r.part(at, event.Reasoning, r.reasoning, &c.reasoning)
 	r.text = r.part(at, event.Answer, r.text, &c.answer)
 	r.text = r.part(at, event.Refusal, r.text, &c.refusal)
+	before := len(r.tool)
 	r.tool = r.part(at, event.Tool, r.tool, &c.tool)
-	r.calls.add(at, c.calls)
+	r.calls.add(at, before, c.calls)
 	if r.whole {
 		return
 	}
@@ -296,7 +298,7 @@ func (r *record) part(at time.Duration, channel event.Channel, kept []byte, from
 		r.x.Chunks = append(r.x.Chunks, event.Chunk{At: at, Channel: channel, Bytes: len(text)})
 	}
 	if len(text) > large.Least {
-		*from = nil // it may be kept as it is
+		*from = nil // it may be kept without a copy
 	}
 	return large.Append(kept, text)
 }
@@ -337,15 +339,18 @@ func (r *record) number(n int) *int {
 // close moves the record into the exchange.
 func (r *record) close() {
 	x := r.x
+	if x.Calls = r.calls.done(r.tool); x.Calls != nil && !r.whole {
+		x.FirstCall = &r.calls.first
+	}
+	if cap(x.Chunks) > 2*len(x.Chunks) {
+		x.Chunks = slices.Clone(x.Chunks) // a run keeps the chunks, and few replies reach their maximum length
+	}
 	r.dropRepeats()
 	if r.tags {
 		r.splitReasoning()
 	}
 	x.Text, x.Reasoning, x.Tools = large.Own(r.text), large.Own(r.reasoning), large.Own(r.tool)
 	r.kept = kept{}
-	if x.Calls = r.calls.done(); x.Calls != nil && !r.whole {
-		x.FirstCall = &r.calls.first
-	}
 	if r.usage.prompt == 0 {
 		r.usage.prompt = -1 // no prompt has zero tokens: the server computed none, or does not report the count
 	}
@@ -391,6 +396,9 @@ func (r *record) closeTimings() {
 		{"server.cached_tokens", float64(t.cached)},
 		{"spec.draft_tokens", float64(t.drafted)},
 		{"spec.accepted_tokens", float64(t.accepted)},
+		{"cache.local_tokens", float64(t.local)},
+		{"cache.host_tokens", float64(t.host)},
+		{"cache.storage_tokens", float64(t.storage)},
 	} {
 		if v.value < 0 {
 			continue

@@ -51,6 +51,7 @@ type summary struct {
 	Tokens                                     []int // of each chunk; -1: unknown
 	Prefill, Decode, Load, Computed, FromCache float64
 	Queue, Gap, Drafted, Accepted              float64
+	Local, Host, Storage                       float64
 }
 
 func summarise(x event.Exchange, e *event.Error) summary {
@@ -63,6 +64,8 @@ func summarise(x event.Exchange, e *event.Error) summary {
 		Computed: x.Timings["server.prompt_tokens"], FromCache: x.Timings["server.cached_tokens"],
 		Queue: x.Timings["server.queue_ms"], Gap: x.Timings["server.itl_ms"],
 		Drafted: x.Timings["spec.draft_tokens"], Accepted: x.Timings["spec.accepted_tokens"],
+		Local: x.Timings["cache.local_tokens"], Host: x.Timings["cache.host_tokens"],
+		Storage: x.Timings["cache.storage_tokens"],
 	}
 	if e != nil {
 		s.Class = e.Class
@@ -126,6 +129,8 @@ func TestRecorded(t *testing.T) {
 			Thought: -1, Tokens: []int{-1}}},
 		{"sglang/chat.sse", "chat", summary{Text: "Hi", Finish: "stop", Prompt: 17, Completion: 13, Cached: -1, Thought: 0,
 			UsageIn: "own_chunk", RoleEarly: true, Tokens: []int{-1}}},
+		{"sglang/tiers.sse", "chat", summary{Text: "Hi", Finish: "stop", Prompt: 17, Completion: 13, Cached: 16, Thought: 0,
+			UsageIn: "own_chunk", CachedIn: "usage", RoleEarly: true, Tokens: []int{-1}, Local: 8, Host: 5, Storage: 3}},
 		{"lmstudio/named-events.sse", "chat", summary{Class: "protocol", Prompt: -1, Completion: -1, Cached: -1,
 			Thought: -1}},
 		{"lmstudio/v1-chat.sse", "lmstudio", summary{Text: "The current", Reasoning: "Need to", Finish: "completed",

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestWholeReplies reads whole replies of real engines, and holds them to the engine's own account of them. The suites
-// of e2e record both.
+// TestWholeReplies reads whole replies of real engines, and compares them with the engine's own account of them. The
+// suites of e2e record both.
 func TestWholeReplies(t *testing.T) {
 	accounts, err := filepath.Glob(filepath.Join("testdata", "recorded", "*.json"))
 	if err != nil || len(accounts) == 0 {

@@ -127,11 +127,20 @@ func clientOf(t *testing.T, base string, stream bool) *client.Client {
 // ttft is the time to the first token, which counts from the sending of the request that was answered.
 func ttft(x event.Exchange) time.Duration { return x.Chunks[0].At - *x.Sent }
 
+// sideBySide runs subtests at the same time: most of each is waiting.
+type sideBySide struct {
+	sync.WaitGroup
+	t *testing.T
+}
+
+func (s *sideBySide) run(name string, test func(*testing.T)) { s.Go(func() { s.t.Run(name, test) }) }
+
 // TestClosesAfterReply plays 1,000 turns against a server that announces to keep its connections and closes
 // each 0 to 5 ms after its reply. Every turn gets its reply, and no time to the first token has a connection
 // in it, nor the request that was sent in vain.
 func TestClosesAfterReply(t *testing.T) {
 	const think = 2 * time.Millisecond
+	cases := sideBySide{t: t}
 	for name, tt := range map[string]struct {
 		turns  int  // over one client
 		pairs  int  // each over a separate client, which has seen nothing yet
@@ -143,7 +152,7 @@ func TestClosesAfterReply(t *testing.T) {
 		"the second request":  {pairs: 100, stream: true},
 		"replies in one body": {turns: 100},
 	} {
-		t.Run(name, func(t *testing.T) {
+		cases.run(name, func(t *testing.T) {
 			var n atomic.Int64
 			s := &closer{think: think, after: func(int) (bool, time.Duration) {
 				return true, time.Duration(n.Add(1)%11) * 500 * time.Microsecond
@@ -180,6 +189,7 @@ func TestClosesAfterReply(t *testing.T) {
 			}
 		})
 	}
+	cases.Wait()
 }
 
 // TestResend lets a connection end under a request, at all the instants that differ.

@@ -8,7 +8,7 @@ import (
 	"homellm/engine/wire"
 )
 
-// encodeResponses builds a request of OpenAI's responses API. The whole conversation goes with it, and the server is
+// encodeResponses builds a request of OpenAI's responses API. It carries the whole conversation, and the server is
 // asked to store nothing.
 func encodeResponses(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) {
 	set := map[string]any{
@@ -22,7 +22,7 @@ func encodeResponses(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) 
 	}
 	sampled(set, p)
 	if p.Seed != nil {
-		set["seed"] = *p.Seed // OpenAI has neither this nor stop; servers at home do
+		set["seed"] = *p.Seed // OpenAI has neither seed nor stop; local servers do
 	}
 	if len(p.Stop) > 0 {
 		set["stop"] = p.Stop
@@ -42,7 +42,7 @@ func encodeResponses(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) 
 			"schema": p.Format.Schema, "strict": true}}
 	}
 	switch p.Thinking.Level {
-	case "", "on": // as much as the model does by itself
+	case "", "on": // the model decides how much it thinks
 	case "off":
 		set["reasoning"] = map[string]any{"effort": "none"}
 	default:
@@ -51,8 +51,8 @@ func encodeResponses(to *url.URL, cfg *Config, p Prompt) (*http.Request, error) 
 	return post(to, cfg, "text/event-stream", set, p.Extra)
 }
 
-// responsesInput are messages as items: what an assistant thought, said and called are items of their own, and so is
-// what a tool answered.
+// responsesInput returns messages as input items: an assistant's reasoning, text and calls are separate items, and so
+// is a tool's result.
 func responsesInput(messages []Message) []any {
 	out := []any{}
 	for _, m := range messages {
@@ -79,7 +79,7 @@ func responsesInput(messages []Message) []any {
 	return out
 }
 
-// responsesContent is what a message says: a text, or parts if it shows images.
+// responsesContent returns the content of a message: a text, or parts if it shows images.
 func responsesContent(m Message) any {
 	if len(m.Images) == 0 {
 		return m.Content
@@ -91,7 +91,7 @@ func responsesContent(m Message) any {
 	return parts
 }
 
-// responsesTools are tools as the responses API declares them: flat.
+// responsesTools returns tools as the responses API declares them: without a nested "function" object.
 func responsesTools(tools []wire.Tool) []any {
 	var out []any
 	for _, d := range wire.Functions(tools) {
@@ -111,7 +111,7 @@ type responsesEvent struct {
 }
 
 // decodeResponses reads one event of the responses API, or the whole response of a reply that was not streamed. The
-// event's type says what its delta is; the events that repeat what has been sent are read only for what has not.
+// event's type says what its delta is; events that repeat earlier content are read only for what has not been sent yet.
 func decodeResponses(data []byte, c *chunk) error {
 	var e responsesEvent
 	return c.decodeTyped(func(start int) { c.readResponsesEvent(e, data, start) },
@@ -150,7 +150,7 @@ func (c *chunk) readResponsesEvent(e responsesEvent, data []byte, start int) {
 	}
 }
 
-// readResponsesDelta reads what was generated.
+// readResponsesDelta reads generated text.
 func (c *chunk) readResponsesDelta(kind string, index int) {
 	switch kind {
 	case "response.output_text.delta":
@@ -166,7 +166,7 @@ func (c *chunk) readResponsesDelta(kind string, index int) {
 	}
 }
 
-// readItem reads an item of the output: a call in either case, a text only if the item is all that is sent of it.
+// readItem reads an output item: a call always, a text only if whole, since otherwise deltas send it.
 func (c *chunk) readItem(p piece, whole bool) {
 	s := &c.scan
 	var at struct{ kind, id, name, arguments, content, summary int }
@@ -193,8 +193,8 @@ func (c *chunk) readItem(p piece, whole bool) {
 	s.pos = end
 }
 
-// readResponse reads the object of the response: whole, or at the end of a stream, where its output repeats what the
-// deltas have sent.
+// readResponse reads the response object: that of a whole reply, or that at the end of a stream, whose output repeats
+// what the deltas sent.
 func (c *chunk) readResponse(whole bool) {
 	s := &c.scan
 	status, reason, failed, output := "", "", []byte(nil), 0
@@ -276,7 +276,7 @@ func (c *chunk) readResponsesUsage() {
 	}
 }
 
-// member is one text of an object; empty if there is none.
+// member returns a string of an object by its key; empty if there is none.
 func (s *scanner) member(name string) (text string) {
 	for ok := s.open('{'); ok; ok = s.more('}') {
 		if string(s.key()) == name {
@@ -288,11 +288,18 @@ func (s *scanner) member(name string) (text string) {
 	return text
 }
 
-// addCall adds what an event says of a call. Of one that repeats what is known the record decides whether it is new.
+// addToolText adds the generated text of a call to the event's text.
+func (c *chunk) addToolText(p *piece) {
+	p.at = len(c.tool) + len(p.name)
+	c.tool = append(append(c.tool, p.name...), p.arguments...)
+}
+
+// addCall adds what an event says of a call. If the event repeats a whole call, the record decides whether any of it is
+// new.
 func (c *chunk) addCall(p piece) {
-	if !p.again {
-		c.tool = append(append(c.tool, p.name...), p.arguments...)
+	if !p.again && !p.follows && !p.foreign {
+		c.addToolText(&p)
 	}
 	c.calls = append(c.calls, p)
-	c.same.texts += 2 // what is generated has parts, so another event is not read like this one
+	c.same.texts += 2 // with more than one text, the event is no pattern for the next ones
 }

@@ -114,7 +114,7 @@ func (m *mover) keep(of event.Chunk, channel event.Channel, text []byte) {
 }
 
 // splitAnswer divides an answer that holds reasoning; nil if it holds none. Separate says that reasoning also came on
-// its own channel: a lone closing tag is then part of the answer's text.
+// the reasoning channel: a lone closing tag is then part of the answer's text.
 func splitAnswer(text string, separate bool) []stretch {
 	c := cutter{text: text}
 	switch found := nextMark(text, 0, "<|channel|>"); {

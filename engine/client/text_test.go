@@ -103,7 +103,7 @@ func TestHonestRepetition(t *testing.T) {
 	}
 }
 
-// checkChunks holds the lengths of chunks against the texts.
+// checkChunks compares the lengths of chunks with the texts.
 func checkChunks(t *testing.T, x *event.Exchange) {
 	t.Helper()
 	n := map[event.Channel]int{}

@@ -12,30 +12,38 @@ import (
 type piece struct {
 	index     int // of the call in the reply; -1: the event does not say
 	id, name  string
-	arguments []byte // valid until the next event, unless they are large
-	whole     bool   // the arguments came as a value, so there is no more of them
-	again     bool   // it repeats the whole call, of which earlier events may have said nothing
+	arguments []byte // valid until the next event
+	at        int    // where the arguments are in the event's text on the tool channel
+	whole     bool   // the arguments came as a JSON value, so they are complete
+	again     bool   // it repeats the whole call, whether or not earlier events had it
+	foreign   bool   // the server runs the tool of this index itself: later pieces with this index belong to that call
+	follows   bool   // it continues what an earlier event of this index began
 	none      bool   // the call has no arguments, unless they follow
 }
 
 // builtCall is a tool call as it comes in.
 type builtCall struct {
 	call      wire.ToolCall
-	index     int // -1: not told
-	arguments []byte
+	index     int // -1: unknown
+	arguments []span
 	sizes     []int // of its pieces, in bytes
 	whole     bool
-	none      bool // without arguments it is called with an empty object
+	none      bool // if no arguments come, they are an empty object
 }
+
+// span is a part of the reply's text on the tool channel.
+type span struct{ from, end int }
 
 // calls are the tool calls of a reply.
 type calls struct {
 	built []builtCall
 	first time.Duration // arrival of the last piece of the first call
+
+	foreign []int // indexes of calls of tools that the server itself runs
 }
 
-// add takes the pieces of one event.
-func (k *calls) add(at time.Duration, pieces []piece) {
+// add adds the pieces of one event. Base is where the event's text begins in the reply's text on the tool channel.
+func (k *calls) add(at time.Duration, base int, pieces []piece) {
 	for _, p := range pieces {
 		i := k.of(p)
 		b := &k.built[i]
@@ -45,7 +53,14 @@ func (k *calls) add(at time.Duration, pieces []piece) {
 		if p.name != b.call.Function.Name { // some servers repeat it with every piece
 			b.call.Function.Name += p.name
 		}
-		b.arguments = large.Append(b.arguments, p.arguments)
+		from, end := base+p.at, base+p.at+len(p.arguments)
+		switch last := len(b.arguments) - 1; {
+		case from == end:
+		case last >= 0 && b.arguments[last].end == from:
+			b.arguments[last].end = end
+		default:
+			b.arguments = append(b.arguments, span{from, end})
+		}
 		b.sizes = append(b.sizes, len(p.arguments))
 		b.whole, b.none = b.whole || p.whole, b.none || p.none
 		if i == 0 {
@@ -54,10 +69,20 @@ func (k *calls) add(at time.Duration, pieces []piece) {
 	}
 }
 
-// news keeps of the pieces of an event that repeat a call what no event before has said, as text of the event too.
+// news drops pieces that repeat a call unless they say something new, and those of calls that are the server's own. It
+// adds the texts of the others to the event's text.
 func (k *calls) news(c *chunk) {
 	kept := c.calls[:0]
 	for _, p := range c.calls {
+		switch {
+		case p.foreign:
+			k.foreign = append(k.foreign, p.index)
+			continue
+		case p.follows && slices.Contains(k.foreign, p.index):
+			continue
+		case p.follows:
+			c.addToolText(&p)
+		}
 		if p.again {
 			if i := k.known(p); i >= 0 {
 				if len(k.built[i].arguments) > 0 || len(p.arguments) == 0 {
@@ -65,14 +90,14 @@ func (k *calls) news(c *chunk) {
 				}
 				p.name = ""
 			}
-			c.tool = append(append(c.tool, p.name...), p.arguments...)
+			c.addToolText(&p)
 		}
 		kept = append(kept, p)
 	}
 	c.calls = kept
 }
 
-// known is the index of the call that a piece repeats; -1: nothing was said of it.
+// known returns the index of the call that a piece repeats; -1 if the call is new.
 func (k *calls) known(p piece) int {
 	for i := range slices.Backward(k.built) {
 		b := &k.built[i]
@@ -112,20 +137,33 @@ func (k *calls) of(p piece) int {
 	return len(k.built) - 1
 }
 
-// done returns the calls; nil for none. Arguments that pieces repeat are taken once.
-func (k *calls) done() []wire.ToolCall {
+// done returns the calls, whose arguments are parts of the reply's text on the tool channel; nil for none. Arguments
+// that pieces repeat are counted once.
+func (k *calls) done(text []byte) []wire.ToolCall {
 	var out []wire.ToolCall
 	for _, b := range k.built {
-		if kept, _ := dropCumulative(b.arguments, b.sizes); kept != nil {
-			b.arguments = kept
+		arguments := assemble(text, b.arguments)
+		if kept, _ := dropCumulative(arguments, b.sizes); kept != nil {
+			arguments = kept
 		}
-		if b.none && len(b.arguments) == 0 {
-			b.arguments = []byte("{}")
+		if b.none && len(arguments) == 0 {
+			arguments = []byte("{}")
 		}
-		b.call.Function.Arguments = large.Own(b.arguments)
-		if b.call.Function.Name != "" || len(b.arguments) > 0 {
+		b.call.Function.Arguments = large.Own(arguments)
+		if b.call.Function.Name != "" || len(arguments) > 0 {
 			out = append(out, b.call)
 		}
 	}
 	return out
+}
+
+// assemble joins parts of a text, without a copy if there is only one.
+func assemble(text []byte, parts []span) (joined []byte) {
+	if len(parts) == 1 {
+		return text[parts[0].from:parts[0].end]
+	}
+	for _, p := range parts {
+		joined = append(joined, text[p.from:p.end]...)
+	}
+	return joined
 }

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"encoding/json"
 	"io"
 	"net/url"
 	"strings"
@@ -12,7 +13,7 @@ import (
 	"homellm/engine/wire"
 )
 
-// TestToolCalls holds that calls come out whole, however a server cuts and numbers them.
+// TestToolCalls checks that calls come out whole, however a server cuts and numbers them.
 func TestToolCalls(t *testing.T) {
 	chunk := func(calls string) string {
 		return `data: {"choices":[{"index":0,"delta":{"tool_calls":[` + calls + `]},"finish_reason":null}]}` + "\n\n"
@@ -100,7 +101,8 @@ func TestToolCalls(t *testing.T) {
 	}
 }
 
-// TestEncodeTools holds what tools, their calls and results, and the other words of today's requests look like.
+// TestEncodeTools checks how tools, their calls and results, and other newer keys of requests are
+// encoded.
 func TestEncodeTools(t *testing.T) {
 	budget := 8
 	prompt := Prompt{
@@ -162,5 +164,49 @@ func TestEncodeTools(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestEncodeMessages_Thinking checks how thinking is requested on the messages API.
+func TestEncodeMessages_Thinking(t *testing.T) {
+	budget := 64
+	for _, tt := range []struct {
+		thinking wire.Thinking
+		most     int
+		want     string
+	}{
+		{wire.Thinking{}, 128, `null null`},
+		{wire.Thinking{Level: "off", Budget: &budget}, 128, `{"type":"disabled"} null`},
+		{wire.Thinking{Level: "on"}, 128, `{"type":"adaptive"} null`},
+		{wire.Thinking{Level: "low"}, 128, `{"type":"adaptive"} {"effort":"low"}`},
+		{wire.Thinking{Budget: &budget}, 128, `{"budget_tokens":64,"type":"enabled"} null`},
+		{wire.Thinking{Budget: &budget}, 0, `{"budget_tokens":64,"type":"enabled"} null`},
+		{wire.Thinking{Budget: &budget}, 64, `null null`}, // the reply would end first
+	} {
+		r, err := encodeMessages(&url.URL{Scheme: "http", Host: "h:1", Path: "/v1/messages"}, &Config{Model: "m"},
+			Prompt{Thinking: tt.thinking, MaxTokens: tt.most})
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got struct {
+			Thinking json.RawMessage `json:"thinking"`
+			Output   json.RawMessage `json:"output_config"`
+		}
+		if err := json.Unmarshal(body, &got); err != nil {
+			t.Fatal(err)
+		}
+		if got.Thinking == nil {
+			got.Thinking = []byte("null")
+		}
+		if got.Output == nil {
+			got.Output = []byte("null")
+		}
+		if have := string(got.Thinking) + " " + string(got.Output); have != tt.want {
+			t.Errorf("%+v of %d: %s, want %s", tt.thinking, tt.most, have, tt.want)
+		}
 	}
 }

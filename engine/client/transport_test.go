@@ -319,7 +319,7 @@ func TestConcurrent(t *testing.T) {
 	})
 }
 
-// TestForensics holds what is said of the framing to what was sent.
+// TestForensics compares the description of the framing with what was sent.
 func TestForensics(t *testing.T) {
 	for shape, want := range map[string]event.Wire{
 		"plain":            {CoalescedMax: 1},

@@ -1,13 +1,13 @@
 package client
 
-// part is a member of an object, and where the offset of its value is noted.
+// part is a key of an object, and where to put the offset of its value.
 type part struct {
 	key string
 	at  *int
 }
 
-// locate reads an object and notes where its parts begin, in whatever order they come, so that they can be read in the
-// order that suits. The offset of an absent one is left as it is.
+// locate reads an object and notes the offsets of its parts, so that they can be read in another order than they come
+// in. The offset of an absent part is left unchanged.
 func (s *scanner) locate(parts ...part) {
 	for ok := s.open('{'); ok; ok = s.more('}') {
 		key := s.key()
@@ -44,7 +44,7 @@ func (s *scanner) countAt(offset int) int {
 func (s *scanner) nullAt(offset int) bool { return offset == 0 || s.data[offset] == 'n' }
 
 // decodeTyped decodes an event of an API whose events say their type, or the whole body of a reply that was not
-// streamed: it locates the parts, and then has them read.
+// streamed: it locates the parts and then calls read.
 func (c *chunk) decodeTyped(read func(start int), parts ...part) error {
 	s := &c.scan
 	if s.peek() != '{' {
@@ -64,7 +64,7 @@ func (c *chunk) decodeTyped(read func(start int), parts ...part) error {
 // typeAt reads the type of an event.
 func (c *chunk) typeAt(offset int) { c.kind = append(c.kind[:0], c.scan.textAt(offset)...) }
 
-// timingsAt reads the engine's times, where an event has some.
+// timingsAt reads the engine's timings; an offset of 0 means none.
 func (c *chunk) timingsAt(offset int) {
 	if offset > 0 {
 		c.scan.pos = offset

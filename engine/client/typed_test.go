@@ -1,15 +1,18 @@
 package client
 
 import (
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"homellm/engine/event"
 	"homellm/engine/wire"
 )
 
-// sse frames events as servers do whose events say their type.
+// sseOf frames events like servers whose events state their type.
 func sseOf(events ...string) []byte {
 	var b strings.Builder
 	for _, e := range events {
@@ -18,7 +21,7 @@ func sseOf(events ...string) []byte {
 	return []byte(b.String())
 }
 
-// TestTypedEvents reads what servers send of the responses and the messages API, in whatever parts.
+// TestTypedEvents reads what servers send on the responses and the messages API, in pieces of any size.
 func TestTypedEvents(t *testing.T) {
 	const (
 		completed = `{"type":"response.completed","response":{"model":"m","status":"completed","output":[{"type":"message",` +
@@ -83,7 +86,7 @@ func TestTypedEvents(t *testing.T) {
 	}
 }
 
-// TestTypedCalls holds that calls of the responses and the messages API come out whole and once.
+// TestTypedCalls checks that calls of the responses and the messages API come out whole and once.
 func TestTypedCalls(t *testing.T) {
 	const (
 		added = `{"type":"response.output_item.added","output_index":1,"item":{"type":"function_call","id":"fc_1",` +
@@ -129,6 +132,9 @@ func TestTypedCalls(t *testing.T) {
 			`"arguments":"{\"path\":\"p.go\"}"}]}`), []wire.ToolCall{read}, `read_file{"path":"p.go"}`},
 		{"blocks", "messages", "sse", sseOf(block, json1, json2, empty, fin, stop), []wire.ToolCall{read, list},
 			`read_file{"path":"p.go"}list`},
+		{"a tool of the server's own", "messages", "sse", sseOf(strings.NewReplacer(`"tool_use"`, `"server_tool_use"`,
+			`"index":1`, `"index":0`).Replace(block), strings.Replace(json1, `"index":1`, `"index":0`, 1), block, json1,
+			json2, fin, stop), []wire.ToolCall{read}, `read_file{"path":"p.go"}`},
 		{"a block with its arguments", "messages", "sse", sseOf(strings.Replace(block, `{}}}`, `{"path":"p.go"}}}`, 1), fin,
 			stop), []wire.ToolCall{read}, `read_file{"path":"p.go"}`},
 		{"a message", "messages", "json", []byte(`{"type":"message","content":[{"type":"text","text":"Let me see."},` +
@@ -149,5 +155,59 @@ func TestTypedCalls(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestTypedFailures checks what is said of replies without an answer on the APIs whose events state their type.
+func TestTypedFailures(t *testing.T) {
+	const chat = `data: {"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n"
+	begun := `{"type":"message_start","message":{"model":"m","content":[],"usage":{"input_tokens":9}}}`
+	for name, tt := range map[string]struct{ api, body, class, message string }{
+		"another API, responses": {"responses", chat, "protocol", "it is that of another API"},
+		"another API, messages":  {"messages", chat, "protocol", "it is that of another API"},
+		"refused": {"messages", string(sseOf(begun, `{"type":"message_delta","delta":{"stop_reason":"refusal"}}`,
+			`{"type":"message_stop"}`)), "empty", "the server refused to answer"},
+		"filtered": {"responses", string(sseOf(`{"type":"response.incomplete","response":{"status":"incomplete",` +
+			`"incomplete_details":{"reason":"content_filter"}}}`)), "empty", "the server refused to answer"},
+		"nothing but pings": {"messages", string(sseOf(begun, `{"type":"ping"}`, `{"type":"ping"}`)), "truncated", ""},
+		"cut in a block": {"messages", string(sseOf(begun, `{"type":"content_block_delta","index":0,"delta":{"type":`+
+			`"text_delta","text":"Hel"}}`)), "truncated", ""},
+		"cut in an item": {"responses", string(sseOf(`{"type":"response.output_text.delta","delta":"Hel"}`)), "truncated",
+			""},
+		"no reason for a failure": {"responses", string(sseOf(`{"type":"response.failed","response":{"status":"failed",` +
+			`"error":null}}`)), "server_error", "the response is failed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, e := replay(t, tt.api, "sse", []byte(tt.body), len(tt.body))
+			if e == nil || e.Class != tt.class || !strings.Contains(e.Message, tt.message) {
+				t.Errorf("%+v, want %s: %s", e, tt.class, tt.message)
+			}
+		})
+	}
+}
+
+// TestNoEndpoint checks that a server which lacks an API is not taken for one which lacks the model, or which failed.
+func TestNoEndpoint(t *testing.T) {
+	for name, tt := range map[string]struct {
+		status int
+		body   string
+		class  string
+	}{
+		"llama-server": {404, `{"error":{"code":404,"message":"File Not Found","type":"not_found_error"}}`, "bad_request"},
+		"Ollama":       {404, `404 page not found`, "bad_request"},
+		"FastAPI":      {404, `{"detail":"Not Found"}`, "bad_request"},
+		"LM Studio":    {200, `{"error":"Unexpected endpoint or method. (POST /v1/messages)"}`, "bad_request"},
+		"a router that lacks the file": {404, `{"error":{"code":404,"message":"model file not found","type":` +
+			`"not_found_error"}}`, "model_not_found"},
+	} {
+		var e *event.Error
+		if tt.status == http.StatusOK {
+			_, e = replay(t, "messages", "json", []byte(tt.body), len(tt.body))
+		} else {
+			e = refused(&http.Response{StatusCode: tt.status}, []byte(tt.body), time.Time{})
+		}
+		if e == nil || e.Class != tt.class || strings.Contains(e.Message, "no such endpoint") != (e.Class == "bad_request") {
+			t.Errorf("%s: %+v, want %s", name, e, tt.class)
+		}
 	}
 }

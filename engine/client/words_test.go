@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// A reply is kept whole up to its limit, and what stands beside it is kept as short as such words are: a finish reason
-// of megabytes would be in every report, several times.
+// A reply is kept whole up to its limit, and the fields beside it are kept only up to the length that such words have:
+// a finish reason of megabytes would be in every report, several times.
 func TestWordsAreBounded(t *testing.T) {
 	long := strings.Repeat("x", 5<<20)
 	body := `data: {"model":"` + long + `","choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":null}]}` + "\n\n" +

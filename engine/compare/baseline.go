@@ -45,6 +45,8 @@ type BaselineMetric struct {
 	// the same for each statistic between runs, if there are several
 	Between map[string]float64 `json:"between,omitempty"`
 	Values  []float64          `json:"values"`
+	// of a pass rate: the item of each value, by its place in the data set
+	Items []int `json:"items,omitempty"`
 	// limits of the repeats whose value is not exact
 	Hidden []event.Range `json:"hidden,omitempty"`
 	Why    string        `json:"why,omitempty"` // it was not
@@ -75,7 +77,7 @@ func (b *Baseline) Sample(path string) metrics.Sample {
 	return m.Sample(path)
 }
 
-// Sample is what was kept of a path, as the run had it.
+// Sample returns what was kept of a path in the form of the run.
 func (m BaselineMetric) Sample(path string) metrics.Sample {
 	s := metrics.Sample{Path: path, Unit: m.Unit, Better: m.Better, Values: m.Values, Unknown: m.Unknown, Shown: m.Shown,
 		Within: m.Within}
@@ -84,6 +86,9 @@ func (m BaselineMetric) Sample(path string) metrics.Sample {
 	}
 	for i := range m.Values {
 		s.Repeats = append(s.Repeats, i+1)
+	}
+	if len(m.Items) == len(m.Values) {
+		s.Repeats = m.Items
 	}
 	for i, r := range m.Hidden {
 		s.Hidden = append(s.Hidden, metrics.Hidden{Repeat: len(m.Values) + i + 1, Range: r})

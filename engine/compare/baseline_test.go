@@ -18,7 +18,7 @@ import (
 	"homellm/schema"
 )
 
-// withFloor is a run whose client found so large an error of its own.
+// withFloor is a run whose client found its own error to be this large.
 func withFloor(r *metrics.Run, ms float64) *metrics.Run {
 	r.Add(event.Event{Body: event.Facts{Values: map[string]float64{"client.ttft_bias_p99_ms": ms}, Source: "calibration"}})
 	return r
@@ -151,7 +151,7 @@ func TestBaselineFile(t *testing.T) {
 	}
 }
 
-// TestMustMatchKeys holds the schema's list of fingerprint keys against the table.
+// TestMustMatchKeys compares the schema's list of fingerprint keys with the table.
 func TestMustMatchKeys(t *testing.T) {
 	var s struct {
 		Properties struct {
@@ -281,7 +281,7 @@ func TestComparisonOutcome(t *testing.T) {
 	if got := fmt.Sprint(p.Mismatches); got != "[gpu.name: RTX 4090 -> RTX 3090]" || p.Deltas[0].Verdict != event.Unknown {
 		t.Errorf("another machine: %s, %s", got, p.Deltas[0].Verdict)
 	}
-	// Where nobody says how old a baseline may be, a very old one is remarked on, and nothing else is.
+	// Without a limit on the age of a baseline, a very old one gets a remark and nothing else does.
 	for days, want := range map[int]int{80: 0, 100: 1} {
 		p := r.Compare("x", base(100), Measured(repeated("pass", 100, 12).Cells[0], "n"),
 			time.Date(2026, 11, 1+days, 0, 0, 0, 0, time.UTC))

@@ -58,9 +58,9 @@ func (r Rules) between(p *Pair) {
 	why := throttled(p.Sides)
 	if slices.ContainsFunc(r.gates(p.Sides[0], p.Sides[1]), func(g Gate) bool { return isTime(g.Metric) }) {
 		if p.Sides[0].Runs < leastRuns && r.Between > 0 {
-			p.Warnings = append(p.Warnings, fmt.Sprintf("each side is one run: what lies between two runs cannot be told from "+
-				"a change of a time, so %.3g %% more than the margin makes one worse or better (between_runs); a baseline of %d "+
-				"runs measures it, and ab has none of it", 100*r.Between, leastRuns))
+			p.Warnings = append(p.Warnings, fmt.Sprintf("each side is one run, and times differ between two runs "+
+				"without a change: a time is worse or better only if it changes by %.3g %% more than the margin (between_runs); "+
+				"a baseline of %d runs measures that difference, and ab avoids it", 100*r.Between, leastRuns))
 		}
 		if why == "" {
 			why = r.unsteady(p.Sides)

@@ -15,7 +15,9 @@ const (
 	worseToken = 0.025 // of a time per token
 	worseHits  = 0.02  // of a hit rate, absolute
 	worseFails = 0.005 // of a share of failed requests, absolute
-	leastFirst = 1.0   // ms by which a time to the first token must change
+	// of a pass rate, absolute: what 300 questions can show, and 60 cannot
+	worseAnswers = 0.05
+	leastFirst   = 1.0 // ms by which a time to the first token must change
 )
 
 // DefaultRules are the rules without a gates file. They gate what a user notices first: the time to the first token
@@ -66,13 +68,30 @@ func shares(name, prefix string) []Gate {
 	return []Gate{hits, fails}
 }
 
+// answers are the gates of pass rates over the items of a data set, which are compared item by item.
+func answers(old, now Source) (out []Gate) {
+	if now.Cell == nil {
+		return nil
+	}
+	for _, path := range now.Cell.Scores() {
+		if len(old.Sample(path).Repeats) == 0 {
+			continue
+		}
+		name, _ := figure.CutScore(path)
+		g := usual("pass-rate-"+name, path, "mean", event.UnknownInconclusive)
+		g.Better, g.MaxWorseAbs, g.Test = +1, new(worseAnswers), "paired"
+		out = append(out, g)
+	}
+	return out
+}
+
 // gates are the gates of the rules; the built-in rules add those of each step that both sides have, because one step
 // of many may become much worse before its phase does.
 func (r Rules) gates(old, new Source) []Gate {
 	if !r.Usual {
 		return r.Gates
 	}
-	out := slices.Clone(r.Gates)
+	out := append(slices.Clone(r.Gates), answers(old, new)...)
 	before := old.steps()
 	for _, step := range new.steps() {
 		if !slices.Contains(before, step) {

@@ -77,7 +77,7 @@ func (f Fingerprint) clocks(c *metrics.Cell) {
 	}
 }
 
-// Values of [throttledShare] beside a share.
+// Values of [throttledShare] other than a share.
 const (
 	notThrottled  = "0 %"
 	someThrottled = "some"
@@ -88,8 +88,8 @@ func (f Fingerprint) throttled() bool {
 	return f[throttledShare] != "" && f[throttledShare] != notThrottled
 }
 
-// Differences lists what both sides know and what differs, besides the keys that must match: it may explain a change
-// of the numbers. A key that an older file lacks is no difference.
+// Differences lists what both sides know and what differs, besides the keys that must match: it may explain a change of
+// the numbers. A key that an older file lacks does not count as a difference.
 func (f Fingerprint) Differences(newer Fingerprint, matched []string) []Mismatch {
 	matched = f.identifying(newer, matched)
 	var out []Mismatch

@@ -14,7 +14,7 @@ import (
 	"homellm/engine/metrics"
 )
 
-// changed is a run that was measured under circumstances of its own.
+// changed is a run that was measured under different circumstances.
 func changed(first float64, change func(*event.RunStarted, *event.Server), also ...event.Body) *metrics.Run {
 	r := repeated("pass", first, 12)
 	r.Started.ID = "other"

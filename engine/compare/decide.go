@@ -61,8 +61,8 @@ func (d *Delta) decideShift() {
 	case mean:
 		d.notSeen(worst-loss, wide, base)
 	case math.Abs(loss) > margin && d.significant(min(down, up)):
-		d.Why = fmt.Sprintf("it is %s by %s, which is more than the margin and no more than may lie between two runs of the "+
-			"same server (%s): ab plays both sides in one run", map[bool]string{true: "worse", false: "better"}[loss > 0],
+		d.Why = fmt.Sprintf("it is %s by %s, which is more than the margin, but not more than two runs of the same server "+
+			"may differ by (%s): ab plays both sides in one run", map[bool]string{true: "worse", false: "better"}[loss > 0],
 			amount(math.Abs(loss), base, d.Unit), amount(wide, base, d.Unit))
 	case loss > margin && d.Adjusted != nil && *d.P < g.Alpha*stats.Share(g.look()):
 		d.More = d.moreForFamily()
@@ -121,7 +121,7 @@ func (d *Delta) notSeen(half, wide, base float64) {
 	d.Verdict = NotSeen
 	n := float64(d.Old.N + d.New.N - 2)
 	if math.IsInf(half, 0) || math.IsNaN(half) || n < 1 {
-		d.Why = "nothing worse is seen, and so few repeats could have shown no change"
+		d.Why = "nothing worse is seen, but so few repeats cannot show any change"
 		return
 	}
 	alpha := d.Gate.Alpha * stats.Share(d.Gate.look())

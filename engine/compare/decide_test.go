@@ -112,7 +112,8 @@ func TestCompare_FewFar(t *testing.T) {
 	}
 }
 
-// TestAdjust holds Holm's adjustment against values by hand, and that a gate that does not gate is none of the family.
+// TestAdjust compares Holm's adjustment with values computed by hand, and checks that a gate that does not gate is not
+// in the family.
 func TestAdjust(t *testing.T) {
 	var deltas []Delta
 	for i, p := range []float64{0.009, 0.0001, 0.004} {
@@ -180,8 +181,8 @@ func TestCompare_Apart(t *testing.T) {
 		want   event.Outcome
 		why    string
 	}{
-		{"8 % in two runs", noisy(108, still), false, event.Unknown, "may lie between two runs"},
-		{"8 % better in two runs", noisy(92, still), false, event.Unknown, "may lie between two runs"},
+		{"8 % in two runs", noisy(108, still), false, event.Unknown, "two runs of the same server may differ by"},
+		{"8 % better in two runs", noisy(92, still), false, event.Unknown, "two runs of the same server may differ by"},
 		{"8 % in one run", noisy(108, still), true, Worse, ""},
 		{"20 % in two runs", noisy(120, still), false, Worse, ""},
 		{"nothing in two runs", noisy(100, still), false, Same, ""},

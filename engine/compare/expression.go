@@ -21,7 +21,7 @@ type ExpressionGate struct {
 	assertion *expr.Assertion
 }
 
-// Names below base. that describe both sides together and are no figures of the old side.
+// Names after "base." that describe both sides together rather than the old one.
 const (
 	baseMatches = "matches"
 	baseAge     = "age_h"
@@ -91,7 +91,7 @@ func (g ExpressionGate) judge(from reading) (verdict event.Outcome, why string) 
 		case !math.IsInf(b.Lo, 0) && !math.IsInf(b.Hi, 0):
 			corners = append(corners, corner{o.Path, b})
 		case !a.SmallN():
-			return event.Unknown, fmt.Sprintf("%s is of %d repeats, which do not bound it: play more (--repeats %d), "+
+			return event.Unknown, fmt.Sprintf("%s rests on %d repeats, too few to bound it: play more (--repeats %d), "+
 				"or set allow_small_n: true", o.Path, n, bounding(o.Path))
 		}
 	}

@@ -39,8 +39,8 @@ func expressions(t *testing.T, that, more string) []ExpressionGate {
 	return expressionGates(g)
 }
 
-// TestExpressionGates holds an expression over two sides to what both are known to be. Ten values one
-// apart bound their median by the second and the ninth: 95…104 by 96 and 103.
+// TestExpressionGates checks expressions over two sides whose values are bounded. Ten values one apart bound their
+// median by the second and the ninth: 95…104 by 96 and 103.
 func TestExpressionGates(t *testing.T) {
 	for _, c := range []struct {
 		that, more string
@@ -59,7 +59,7 @@ func TestExpressionGates(t *testing.T) {
 		// no bound is claimed
 		{"steps.q.ttft_ms.max < 1.05 * base.steps.q.ttft_ms.max", "", around(100, 10), around(100, 10), "pass", ""},
 		{"steps.q.ttft_ms.p95 < 2 * base.steps.q.ttft_ms.p95", "", around(100, 10), around(100, 10), "unknown",
-			"is of 10 repeats, which do not bound it: play more (--repeats 59)"},
+			"rests on 10 repeats, too few to bound it: play more (--repeats 59)"},
 		{"steps.q.ttft_ms.p95 < 2 * base.steps.q.ttft_ms.p95", ", allow_small_n: true", around(100, 10), around(100, 10),
 			"pass", ""},
 		{"steps.q.ttft_ms.p95 < 2 * base.steps.q.ttft_ms.p95", "", around(100, 60), around(100, 60), "pass", ""},
@@ -83,7 +83,7 @@ func TestExpressionGates(t *testing.T) {
 	}
 }
 
-// TestExpressionGates_Incomparable holds that nothing is passed against what cannot be compared.
+// TestExpressionGates_Incomparable checks that no gate passes against a side that cannot be compared.
 func TestExpressionGates_Incomparable(t *testing.T) {
 	old, new := Measured(around(100, 10), "old"), Measured(around(100, 10), "new")
 	old.Fingerprint = Fingerprint{"gpu.name": "RTX 3090"}

@@ -93,8 +93,8 @@ func FingerprintOf(c *metrics.Cell) Fingerprint {
 		f.put(scenarioSum, run.Started.Scenario.SHA256)
 		f.put(OptionsKey, strings.Join(sending(run.Started.Options), " "))
 		f.put(homellmVersion, run.Started.Homellm)
-		f.machine(run.Started.Host)
 	}
+	f.machine(c.Host())
 	f.clocks(c)
 	if c.Started == nil {
 		return f
@@ -120,7 +120,8 @@ func sending(options []string) []string {
 	var out []string
 	for _, o := range options {
 		name, _, _ := strings.Cut(o, "=")
-		if !slices.Contains([]string{"--repeats", "--server", "--model", "--url", "--budget"}, name) {
+		if !slices.Contains([]string{"--repeats", "--server", "--variant", "--for", "--where", "--model", "--url",
+			"--budget"}, name) {
 			out = append(out, o)
 		}
 	}
@@ -152,7 +153,7 @@ func (m Mismatch) String() string {
 	return out
 }
 
-// Texts are mismatches as they are printed.
+// Texts returns mismatches as printed texts.
 func Texts(all []Mismatch) []string {
 	var out []string
 	for _, m := range all {
@@ -174,8 +175,10 @@ func (f Fingerprint) Mismatches(newer Fingerprint, keys []string) []Mismatch {
 }
 
 // beforeDigests is the note if a side does not have the digest of what its scenario sends.
-const beforeDigests = "a side was measured before what a scenario sends was kept: the bytes of its file must " +
-	"match instead, in which a comment is another scenario; a new run and a new baseline keep it"
+const beforeDigests = "a side was measured by an earlier version, which did not keep what a scenario sends: the " +
+	"bytes of " +
+	"its file must match instead, so even a changed comment makes it another scenario; a new run and a new baseline " +
+	"keep it"
 
 // digested says whether both sides have the digest of what their scenario sends.
 func (f Fingerprint) digested(newer Fingerprint) bool {

@@ -107,10 +107,4 @@ func TestCompareInTurn(t *testing.T) {
 	if d := g.Compare(sampleOf(a...), sampleOf(b...), false); d.Verdict == Worse || d.Test != "mann_whitney" {
 		t.Errorf("apart: %s by %s", d.Verdict, d.Test)
 	}
-	// Pairs are by the number of the repeat, not by the place in the list.
-	x, y := pairs(metrics.Sample{Values: []float64{1, 2, 3}, Repeats: []int{1, 2, 3}},
-		metrics.Sample{Values: []float64{20, 30}, Repeats: []int{2, 3}})
-	if !slices.Equal(x, []float64{2, 3}) || !slices.Equal(y, []float64{20, 30}) {
-		t.Errorf("pairs: %v %v", x, y)
-	}
 }

@@ -34,8 +34,8 @@ const (
 	highest
 )
 
-// farValue replaces an unbounded value: it is so many times the largest known value that even the mean of many
-// repeats with one such value exceeds all known ones.
+// farValue replaces an unbounded value: it is the largest known value times a factor so large that even the mean of
+// many repeats with one such value exceeds all known ones.
 func farValue(samples ...metrics.Sample) float64 {
 	most := 1.0
 	see := func(v float64) {

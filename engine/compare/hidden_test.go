@@ -274,8 +274,8 @@ func TestRecord_WarningsNeedNoValue(t *testing.T) {
 	}
 }
 
-// Whatever values within their limits the hidden ones have, a verdict holds: worse is worse with all of them, and what
-// is no worse is worse with none.
+// Verdicts hold for all values that the hidden ones may have: worse means worse with all of them, and not worse means
+// worse with none.
 func TestCompare_HoldsForWhateverHides(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	verdicts := map[string]int{}

@@ -71,10 +71,14 @@ func baselinePaths(c *metrics.Cell) []string {
 	for _, p := range figure.Phases() {
 		add("phases."+p, metrics.Group{Phase: p})
 	}
-	return append(out, "run.output_tps", "run.cache.hit_rate", "run.error_rate")
+	out = append(out, "run.output_tps", "run.cache.hit_rate", "run.error_rate")
+	for _, o := range c.Planned.SLO {
+		out = append(out, "run.slo."+o.Name, "run.goodput_rps."+o.Name)
+	}
+	return append(out, c.Scores()...)
 }
 
-// Kept is what the built-in gates and their neighbours rest on, of a cell of any verdict: a sample for each path.
+// Kept returns the samples, by path, that the built-in gates and related figures of a cell need, whatever its verdict.
 func Kept(c *metrics.Cell) map[string]BaselineMetric {
 	out := map[string]BaselineMetric{}
 	for _, path := range baselinePaths(c) {
@@ -133,7 +137,7 @@ func record(c *metrics.Cell, paths, figures []wanted, splits int, more ...*metri
 	return b, nil
 }
 
-// recordSample is what a baseline keeps of a path; ok is false if nothing is known of it.
+// recordSample returns what a baseline keeps of a path; ok is false if nothing is known of it.
 func recordSample(c *metrics.Cell, path string, splits int, more []*metrics.Cell) (kept BaselineMetric, ok bool) {
 	s := c.Sample(path)
 	if !s.Told() {
@@ -142,6 +146,9 @@ func recordSample(c *metrics.Cell, path string, splits int, more []*metrics.Cell
 	kept = BaselineMetric{Unit: s.Unit, Better: s.Better, Unknown: s.Unknown, Values: append([]float64{}, s.Values...),
 		Between: between(s, more)}
 	kept.hide(s)
+	if _, items := figure.CutScore(path); items {
+		kept.Items, more = s.Repeats, nil // the answers of one run: of further ones, each item would count again
+	}
 	if len(more) == 0 { // a baseline of several runs has only their values
 		kept.Shown, kept.Within = s.Shown, s.Within
 	}

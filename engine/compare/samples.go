@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"homellm/dsl/figure"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 	"homellm/engine/stats"
@@ -61,7 +62,7 @@ func (g Gate) exactly(old, new metrics.Sample, inTurn bool) Delta {
 	}
 	a, b := old.Values, new.Values
 	if d.Test == "paired" {
-		a, b = pairs(old, new)
+		a, b = metrics.Pairs(old, new)
 		if len(a) < g.MinSamples {
 			d.Why = fmt.Sprintf("only %d repeats are known on both sides, and the gate needs %d", len(a), g.MinSamples)
 			d.More = g.MinSamples - len(a)
@@ -99,7 +100,7 @@ func (g Gate) testOf(old, new metrics.Sample, inTurn bool) string {
 	if g.Test != "" {
 		return g.Test
 	}
-	if a, b := pairs(old, new); inTurn && tailPercent(g.Stat) == 0 && inPairs(a, b) {
+	if a, b := metrics.Pairs(old, new); inTurn && tailPercent(g.Stat) == 0 && inPairs(a, b) {
 		return "paired"
 	}
 	return "mann_whitney"
@@ -113,6 +114,9 @@ func (d *Delta) remark(old, new metrics.Sample) {
 	}{{"old", old}, {"new", new}} {
 		if s.of.Unknown > 0 && !strings.Contains(d.Why, counted.ReplaceAllString(s.of.Why, "")) {
 			d.Warnings = append(d.Warnings, fmt.Sprintf("%s: unknown in %d repeats (%s)", s.side, s.of.Unknown, s.of.Why))
+		}
+		if _, items := figure.CutScore(s.of.Path); items {
+			continue // a wrong answer is no outlier, and the order of items no time
 		}
 		if far := s.of.Outliers(); len(far) > 0 {
 			d.Warnings = append(d.Warnings, fmt.Sprintf("%s: %s far from the others, kept", s.side, far))
@@ -151,16 +155,6 @@ func (g Gate) unfit(old, new metrics.Sample, better int, test string) string {
 		return fmt.Sprintf("there is no test %q for %s", test, g.Stat)
 	}
 	return ""
-}
-
-// pairs keeps the repeats that are known on both sides.
-func pairs(old, new metrics.Sample) (a, b []float64) {
-	for i, n := range old.Repeats {
-		if j := slices.Index(new.Repeats, n); j >= 0 {
-			a, b = append(a, old.Values[i]), append(b, new.Values[j])
-		}
-	}
-	return a, b
 }
 
 // inPairs says whether the pairs of samples taken in turn tell more than the samples apart. The variance of a

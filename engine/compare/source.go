@@ -39,10 +39,10 @@ func Measured(c *metrics.Cell, name string) Source {
 
 // looks are the looks that decided how much was measured; a baseline has none.
 func (s Source) looks() stats.Looks {
-	if s.Cell == nil || s.Cell.Done == nil {
+	if s.Cell == nil {
 		return nil
 	}
-	return s.Cell.Done.Looks
+	return s.Cell.Looks()
 }
 
 // clientError is the error of the client that measured a cell, in ms; 0: unknown.

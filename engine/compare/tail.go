@@ -58,5 +58,5 @@ func (d *Delta) decideTail() {
 		d.Why = fmt.Sprintf("nothing worse is seen: %s, and from %d on it would have been", beyond, k)
 		return
 	}
-	d.Why = fmt.Sprintf("nothing worse is seen: %s, and so few repeats could have shown none", beyond)
+	d.Why = fmt.Sprintf("nothing worse is seen: %s, but so few repeats cannot show any change", beyond)
 }

@@ -31,8 +31,8 @@ func TestGuarded(t *testing.T) {
 	<-done
 }
 
-// unguarded finds the places of a file where a goroutine begins that nobody recovers: go statements,
-// and functions given to a wait group, an error group or a timer as they are.
+// unguarded finds the places of a file where a goroutine begins without a recover: go statements, and functions given
+// to a wait group, an error group or a timer as they are.
 func unguarded(set *token.FileSet, f *ast.File) []token.Position {
 	var found []token.Position
 	ast.Inspect(f, func(n ast.Node) bool {

@@ -22,12 +22,13 @@ const counting = "Count from one to twenty."
 
 // tested is the result of a server's test. It is printed when it is complete.
 type tested struct {
-	cold    *event.Exchange // the request that loaded the model; nil: it was loaded
-	request event.Exchange  // the measured request
-	proof   *observe.Proof  // of what the server can tell; nil: none could be made
-	failed  error           // of the self-test
-	times   []float64       // in milliseconds until the first token of the longest prompt that was sent twice
-	reused  bool            // its connection was kept open
+	cold    *event.Exchange      // the request that loaded the model; nil: it was loaded already
+	request event.Exchange       // the measured request
+	proof   *observe.Proof       // whether the server's reports are true; nil: the self-test failed
+	failed  error                // of the self-test
+	times   []float64            // TTFT in milliseconds of the longest prompt that was sent twice
+	reused  bool                 // its connection was kept open
+	apis    []engines.Capability // the optional APIs that answered a request, or do not exist
 
 	sideless bool // only completions are available
 }
@@ -62,6 +63,7 @@ func (d *Doctor) test(ctx context.Context, f server.Found, name string) (out tes
 	if ctx.Err() != nil || out.request.Err != nil {
 		return out
 	}
+	out.apis = d.asked(ctx, config)
 	hc := server.NewHTTPClient(d.Key)
 	defer hc.CloseIdleConnections()
 	side, err := server.NewSide(server.Config{BaseURL: f.URL, Engine: f.Engine, Model: name, Client: hc})
@@ -157,7 +159,8 @@ func (d *Doctor) results(f server.Found, name string, seen tested) {
 	}
 }
 
-// another is the command to type after a request was refused with a status. Some servers want a key for replies alone.
+// another returns the command to type after a request was refused with a status. Some servers ask for a key only for
+// generation.
 func (d *Doctor) another(address string, status int) string {
 	if status == http.StatusUnauthorized || status == http.StatusForbidden {
 		return d.withKey(address)

@@ -53,7 +53,7 @@ func (d *Doctor) server(ctx context.Context, f server.Found) {
 	if loaded {
 		seen = d.test(ctx, f, name)
 	}
-	facts.Capabilities = d.capabilities(f, seen)
+	facts.APIs, facts.Capabilities = d.apis(f, seen), d.capabilities(f, seen)
 	for _, n := range f.Notes {
 		d.Report.Line("note", "%s", n)
 	}
@@ -94,13 +94,9 @@ func (d *Doctor) capabilities(f server.Found, seen tested) []server.Ability {
 		d.Report.Line(strings.ReplaceAll(c.Name, "_", " "), "%s  %s", mark, c.How)
 	}
 	profile := d.Library.Server(d.Library.Attach("doctor", f.Engine, f.URL))
-	every := dsl.Sampling{IgnoreEOS: new(true), MinTokens: new(1), Model: "other", Numbers: map[string]float64{}}
-	for _, key := range engines.Keys {
-		every.Numbers[key.Name] = 0
-	}
-	if keys := profile.Unkept(every); len(keys) > 0 {
-		d.Report.Line("request keys", "no word for %s: a run does not send them, and what rests on them is unsupported "+
-			"where a scenario has them", strings.Join(keys, ", "))
+	if keys := profile.Unkept(dsl.EveryKey()); len(keys) > 0 {
+		d.Report.Line("request keys", "not supported: %s; a run does not send them, and metrics that depend on them are "+
+			"unsupported", strings.Join(keys, ", "))
 	}
 	return out
 }
@@ -167,7 +163,7 @@ func inMemory(f server.Found, m engines.Model) bool {
 	return !engine.Models.OnDemand && (engine.Role != engines.Generic || len(f.Models) == 1)
 }
 
-// withKey is the command that examines a server with its key.
+// withKey returns the command that examines a server with its key.
 func (d *Doctor) withKey(address string) string {
 	command := "homellm doctor --url " + address + " --api-key-env NAME   (or --api-key-file PATH)"
 	if d.Key != "" {

@@ -21,8 +21,11 @@ type Engine struct {
 	Models       Models
 	Capabilities []Capability // what this kind of server offers; a probe refines it
 	API          API
-	Keys         map[wire.API]Words // keys of requests that it takes, by API
-	Metrics      *Metrics           // nil: it has none
+	APIs         map[wire.API]Served   // whether it serves APIs that not every engine has; absent: not known
+	Keys         map[wire.API]Words    // keys of requests that it supports, by API
+	Ignored      map[wire.API][]string // keys that an API has but the engine does not read there
+	LeastBudget  int                   // smallest thinking budget on the messages API, in tokens; 0: any
+	Metrics      *Metrics              // nil: it has none
 	Prompt       Prompt
 	Launch       Launch
 	Hints        Hints
@@ -80,7 +83,7 @@ func (e Engine) Counted(api wire.API, keys map[string]any) map[string]any {
 // ThoughtsField is the field of an assistant's message from which the engine reads its thoughts, on an API.
 func (e Engine) ThoughtsField(api wire.API) string {
 	switch api {
-	case wire.Ollama, wire.Responses, wire.Messages: // which spell it in a way of their own
+	case wire.Ollama, wire.Responses, wire.Messages: // these APIs define the field themselves
 		return wire.FieldThinking
 	}
 	return cmp.Or(e.Prompt.Thoughts, wire.FieldReasoningContent)

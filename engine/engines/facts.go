@@ -1,17 +1,20 @@
 package engines
 
-// Facts are what a server's responses say of it. What they do not say is absent.
+import "slices"
+
+// Facts holds what a server's responses say about it. What they do not say is absent.
 type Facts struct {
 	Version      string       // as the server spells it
 	Starting     string       // its message that it is not ready yet
 	Broken       string       // its message that it is broken
-	Locked       string       // path whose answer asks for a key, or another one; empty: none does
+	Locked       string       // path whose answer asks for a key, or for a different key; empty: none does
 	Prefix       string       // path of its API, if that is not at the root
 	Simulation   string       // what is simulated, such as "RTX 4090, qwen2.5-3b"
 	Models       []Model      // in the server's order
 	BlockTokens  *int         // tokens in one block of the prefix cache
 	Slots        *int         // requests it runs at the same time
 	Capabilities []Capability // that differ from the engine's entry
+	APIs         []Capability // optional APIs that were seen to be served, or not served
 	Notes        []string     // what a user should know about the numbers
 }
 
@@ -78,3 +81,17 @@ var (
 	banEOS    = Capability{"ignore_eos", true, "ban_eos_token in the body of a request"}
 	noTimings = Capability{"server_timings", false, "they come from /metrics, which is not there"}
 )
+
+// LastOfEach keeps the position of the first and the value of the last capability of each name, so that what was seen
+// replaces what the engine's table says.
+func LastOfEach(all []Capability) []Capability {
+	var out []Capability
+	for _, c := range all {
+		if i := slices.IndexFunc(out, func(o Capability) bool { return o.Name == c.Name }); i >= 0 {
+			out[i] = c
+			continue
+		}
+		out = append(out, c)
+	}
+	return out
+}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"homellm/engine/wire"
 )
 
 var koboldCPP = Engine{
@@ -16,6 +18,7 @@ var koboldCPP = Engine{
 		Mute:     true,
 		Identify: identifyKobold, Details: detailsKobold, Tokenize: tokenizeKobold,
 	},
+	APIs: map[wire.API]Served{wire.Messages: {Since: "1.115", Source: "its release notes"}},
 	Keys: onOpenAI(Words{"top_k": "top_k", "min_p": "min_p", "repeat_penalty": "rep_pen"}),
 	Capabilities: []Capability{
 		{"usage", false, "usage is not guaranteed in streams; tokens are counted with /api/extra/tokencount"},

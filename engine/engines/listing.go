@@ -75,7 +75,7 @@ func ownedBy(seen Responses, owners ...string) bool {
 		slices.ContainsFunc(owners, func(o string) bool { return strings.EqualFold(list.Data[0].OwnedBy, o) })
 }
 
-// locked notes that the list of models wants a key.
+// locked notes that the list of models requires a key.
 func locked(seen Responses, f *Facts) bool {
 	status := seen["/v1/models"].Status
 	if status != http.StatusUnauthorized && status != http.StatusForbidden {

@@ -12,7 +12,9 @@ var liteLLM = Engine{
 	Name: "litellm", Title: "LiteLLM", Ports: []int{4000},
 	Models: Models{OnDemand: true},
 	API:    API{Sign: signLiteLLM, Identify: identifyLiteLLM},
-	Keys:   onOpenAI(withModel(Words{})),
+	APIs: newerAPIs(Served{Source: "docs.litellm.ai/docs/response_api"},
+		Served{Source: "docs.litellm.ai/docs/anthropic_unified", Counts: true}),
+	Keys: onOpenAI(withModel(Words{})),
 	Capabilities: []Capability{
 		{"usage", true, "the usage block of every reply, as the server behind it sends it"},
 		{"cache_report", false, "of the server behind it; the self-test before a run tells whether it reports cached tokens"},
@@ -20,7 +22,7 @@ var liteLLM = Engine{
 		{"tokenize", false, "LiteLLM does not say how the server behind it counts; prompt ceilings are estimates"},
 		{"metrics", false, "those of the server behind it are not passed on: whether other clients use it cannot be seen"},
 		{"server_timings", false, "LiteLLM drops them from replies that are streamed"},
-		{"ignore_eos", false, "whether the server behind it has a word for it is not known"},
+		{"ignore_eos", false, "whether the server behind it supports it is not known"},
 	},
 	Prompt: Prompt{Text: TextRule{Stops: 4}},
 	Launch: Launch{Memory: cardMemory("")},
@@ -52,8 +54,8 @@ func identifyLiteLLM(seen Responses, f *Facts) bool {
 	return true
 }
 
-// keyedLiteLLM reports whether it wants its master key. Without a database it fails over a request that has no key, and
-// looks for any other key in the database that it does not have.
+// keyedLiteLLM reports whether LiteLLM asks for its master key. Without a database, a request without a key makes it
+// fail, and it looks up any other key in the missing database.
 func keyedLiteLLM(r Response) bool {
 	return r.Status == http.StatusInternalServerError && r.Kind == "text/plain" || r.errorType() == "no_db_connection"
 }

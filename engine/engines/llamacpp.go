@@ -20,7 +20,8 @@ var llamaCPP = Engine{
 		PartialReset: "/slots/", // a path that names one slot does not reset the others
 		Counting:     map[string]any{"timings_per_token": true},
 	},
-	Keys: onOpenAI(asLlama()),
+	APIs: llamaAPIs,
+	Keys: asLlama(), Ignored: llamaIgnores,
 	Capabilities: []Capability{
 		usageInReply,
 		{"cache_report", true, "timings.cache_n, since about build 6400; proven by a self-test before a run"},
@@ -73,6 +74,10 @@ var llamaCPP = Engine{
 		Reusable: "exact, `/apply-template` and `/tokenize`",
 		Reset:    "slot erase with `--slot-save-path`", Salt: "first message"}},
 }
+
+// llamaAPIs are the APIs of llama-server, with one model and as a router.
+var llamaAPIs = newerAPIs(Served{Since: "January 2026", Source: "ggml-org/llama.cpp#18486"},
+	Served{Since: "November 2025", Source: "ggml-org/llama.cpp#17570", Counts: true})
 
 // cachedLlama is the part of the prompt that was not computed.
 func cachedLlama(g Growth, prompt *int) (float64, bool) {
@@ -241,9 +246,8 @@ func signLlama(seen Responses) bool {
 	return seen.serverHeader("llama.cpp") || ownedBy(seen, "llamacpp") || loadingLlama(seen)
 }
 
-// keyedLlama reports whether llama-server itself asks for a key, as it does for everything but its models and its
-// health.
-// A proxy that guards some of its paths says so in its own words.
+// keyedLlama reports whether llama-server itself asks for a key, as it does for every path except its models and its
+// health. A proxy in front of it that asks for a key words the error differently.
 func keyedLlama(r Response) bool {
 	return r.Status == http.StatusUnauthorized && r.errorType() == "authentication_error"
 }

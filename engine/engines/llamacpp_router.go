@@ -17,7 +17,8 @@ var llamaRouter = Engine{
 		Paths: []string{"/props"}, Identify: identifyLlamaRouter, Details: detailsLlamaRouter, Tokenize: tokenizeLlama,
 		Load: loadLlamaRouter, Loaded: loadedLlamaRouter, Restore: restoreLlamaRouter,
 	},
-	Keys: onOpenAI(withModel(asLlama())),
+	APIs: llamaAPIs,
+	Keys: asLlamaRouter(), Ignored: llamaIgnores,
 	Capabilities: []Capability{
 		usageInReply,
 		{"cache_report", true, "timings.cache_n; proven by a self-test before a run"},

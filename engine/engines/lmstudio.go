@@ -4,16 +4,21 @@ import (
 	"context"
 	"net/http"
 	"slices"
+
+	"homellm/engine/wire"
 )
 
 var lmStudio = Engine{
 	Name: "lmstudio", Title: "LM Studio", Ports: []int{1234},
 	API: API{
+		Dialect:  wire.LMStudio,
 		Sign:     func(seen Responses) bool { return ownedBy(seen, lmOwner) },
 		Paths:    []string{"/api/v0/models"},
 		Mute:     true,
 		Identify: identifyLMStudio, Details: detailsLMStudio,
 	},
+	APIs: newerAPIs(Served{Since: "0.3.29", Source: "lmstudio.ai/docs/developer/openai-compat"},
+		Served{Since: "0.4.1", Source: "lmstudio.ai/docs/developer/anthropic-compat"}),
 	Keys: onOpenAI(withModel(Words{"top_k": "top_k", "repeat_penalty": "repeat_penalty"})),
 	Capabilities: []Capability{
 		usageInReply,

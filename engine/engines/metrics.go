@@ -1,6 +1,7 @@
 package engines
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -29,11 +30,25 @@ type Timing struct {
 	Counter    string // seconds; if there is no histogram
 }
 
-// Count maps one metric of homellm to a counter of the server.
+// Count maps one metric of homellm to a counter of the server. Of several for one metric the first that exists counts.
 type Count struct {
 	Metric  string
 	Counter string
+	Keep    func(label func(string) string) bool // which of its series count; nil: all
 }
+
+// labelled keeps the series of which a label has one of some values.
+func labelled(name string, values ...string) func(label func(string) string) bool {
+	return func(label func(string) string) bool { return slices.Contains(values, label(name)) }
+}
+
+// The figures that say which of a server's caches prompt tokens came from.
+const (
+	fromLocal    = "cache.local_tokens"    // the memory of the processor that computes
+	fromHost     = "cache.host_tokens"     // the memory of the machine
+	fromStorage  = "cache.storage_tokens"  // disks and stores
+	fromExternal = "cache.external_tokens" // elsewhere, and the server does not say where
+)
 
 // CachedBy computes the cached tokens of the single request between two scrapes. Its prompt tokens are nil if the
 // reply does not report them.

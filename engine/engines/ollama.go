@@ -21,7 +21,12 @@ var ollama = Engine{
 		Details: detailsOllama,
 		Reset:   resetOllama, Load: loadOllama, Loaded: loadedOllama, Restore: restoreOllama,
 	},
+	APIs: newerAPIs(Served{Since: "0.13.3", Source: "docs.ollama.com/api/openai-compatibility"},
+		Served{Since: "0.14.0", Source: "docs.ollama.com/api/anthropic-compatibility"}),
 	Keys: ollamaKeys(),
+	// Source: openai/responses.go and anthropic/anthropic.go of August 2026, and the lists in its documentation.
+	Ignored: map[wire.API][]string{wire.Chat: {ToolChoice}, wire.Responses: {ToolChoice, seed, stop},
+		wire.Messages: {ToolChoice, ResponseFormat}},
 	Capabilities: []Capability{
 		usageInReply,
 		{
@@ -65,7 +70,7 @@ var ollama = Engine{
 	},
 }
 
-// ollamaKeys are the words of both APIs: on OpenAI's, Ollama ignores the keys that are its own.
+// ollamaKeys returns the words of Ollama's API and of OpenAI's, on which Ollama ignores the keys of its own API.
 func ollamaKeys() map[wire.API]Words {
 	words := onOpenAI(withModel(Words{}))
 	own := withModel(Words{})
@@ -74,6 +79,7 @@ func ollamaKeys() map[wire.API]Words {
 		own[key] = "options." + key
 	}
 	words[wire.Ollama] = own
+	words[wire.Messages]["top_k"] = "top_k"
 	return words
 }
 
@@ -137,7 +143,8 @@ func describeOllama(ctx context.Context, s Server, m *Model) {
 	if !s.Call(ctx, http.MethodPost, "/api/show", map[string]any{"model": m.ID}, ProbeLimit).into(&shown) {
 		return
 	}
-	if wire.ReadsThoughts(shown.Template) { // one without it may be replaced by a renderer, of which nothing is told
+	// otherwise a built-in renderer may replace the template, and Ollama does not tell
+	if wire.ReadsThoughts(shown.Template) {
 		m.Thoughts = new(true)
 	}
 	for line := range strings.Lines(shown.Parameters) {

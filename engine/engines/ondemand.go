@@ -8,10 +8,12 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"homellm/engine/wire"
 )
 
-// onDemand holds what servers share that start a program for the model of a request. What can be measured is what
-// that program's replies report.
+// onDemand holds what servers have in common that start a program for the model of a request. Only what that program's
+// replies report can be measured.
 func onDemand(e Engine) Engine {
 	e.Models.OnDemand = true
 	e.Keys = onOpenAI(withModel(Words{}))
@@ -22,7 +24,7 @@ func onDemand(e Engine) Engine {
 		{"tokenize", false, "that of the program that runs the model is not passed on; prompt ceilings are estimates"},
 		{"metrics", false, "those of the program that runs the model are not passed on: other clients cannot be seen"},
 		{"server_timings", false, "unless a reply has those of the program that runs the model"},
-		{"ignore_eos", false, "whether the program that runs the model has a word for it is not known"},
+		{"ignore_eos", false, "whether the program that runs the model supports it is not known"},
 	}
 	e.Prompt = Prompt{Text: TextRule{Stops: 4}, OtherTemplates: true}
 	e.Launch.Memory = cardMemory("")
@@ -38,8 +40,12 @@ var llamaSwap = onDemand(Engine{
 		Paths:    []string{"/running", "/api/version"},
 		Identify: identifyLlamaSwap, Load: loadLlamaSwap, Loaded: loadedLlamaSwap,
 	},
+	APIs:  newerAPIs(passedOn, passedOn),
 	Hints: Hints{Start: "llama-swap --config config.yaml"},
 })
+
+// passedOn is an API that llama-swap passes on to the program that runs the model, if that serves it.
+var passedOn = Served{Source: "its README", Counts: true}
 
 // running is llama-swap's list of the programs that it has started.
 type running struct {
@@ -102,9 +108,13 @@ func loadLlamaSwap(ctx context.Context, s Server, t Target) error {
 	return nil
 }
 
+// localAINewer is the entry of both newer APIs: they came in the same release.
+var localAINewer = Served{Since: "3.10.0", Source: "its release notes"}
+
 var localAI = onDemand(Engine{
 	Name: "localai", Title: "LocalAI", Ports: []int{8080},
 	API:   API{Paths: []string{"/version"}, Identify: identifyLocalAI},
+	APIs:  newerAPIs(localAINewer, localAINewer),
 	Hints: Hints{Start: "local-ai run"},
 })
 
@@ -133,6 +143,7 @@ func identifyLocalAI(seen Responses, f *Facts) bool {
 var mlxLM = onDemand(Engine{
 	Name: "mlx-lm", Title: "MLX-LM", Ports: []int{8080},
 	API:   API{Sign: signMLX, Identify: identifyMLX},
+	APIs:  newerAPIs(unserved("MLX-LM", "its server.py in August 2026"), unserved("MLX-LM", "ml-explore/mlx-lm#1068")),
 	Hints: Hints{Start: "mlx_lm.server --model MODEL"},
 })
 
@@ -154,6 +165,7 @@ var dockerModels = onDemand(Engine{
 		Sign:     func(seen Responses) bool { return ownedBy(seen, "docker") },
 		Identify: identifyDocker,
 	},
+	APIs: newerAPIs(Served{Source: "its source in July 2026"}, Served{Source: "its source in July 2026", Counts: true}),
 	Hints: Hints{
 		Start: "docker desktop enable model-runner --tcp 12434",
 		Pull:  "docker model pull", SmallModel: "ai/smollm2",
@@ -180,6 +192,7 @@ var lemonade = onDemand(Engine{
 		Paths:    []string{"/v1/health"},
 		Identify: identifyLemonade,
 	},
+	APIs:  newerAPIs(Served{Source: "its docs/api/openai.md"}, Served{Source: "its docs/api/anthropic.md"}),
 	Hints: Hints{Start: "lemonade-server serve", Pull: "lemonade-server pull"},
 })
 
@@ -216,6 +229,7 @@ func identifyLemonade(seen Responses, f *Facts) bool {
 var jan = onDemand(Engine{
 	Name: "jan", Title: "Jan", Ports: []int{1337},
 	API:   API{Identify: identifyJan},
+	APIs:  map[wire.API]Served{wire.Messages: {Since: "January 2026", Source: "janhq/jan#7395"}},
 	Hints: Hints{Start: "start the Local API Server in Jan's settings"},
 })
 

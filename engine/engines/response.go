@@ -89,6 +89,14 @@ func (r Response) into(v any) bool {
 	return r.OK() && !r.HTML() && json.Unmarshal(r.Body, v) == nil
 }
 
+// Count returns a number of a JSON object by its key; false if there is none.
+func (r Response) Count(key string) (int, bool) {
+	var body map[string]json.RawMessage
+	var n int
+	ok := r.into(&body) && json.Unmarshal(body[key], &n) == nil
+	return n, ok
+}
+
 // unavailable reports HTTP 503.
 func (r Response) unavailable() bool {
 	return r.Err == nil && r.Status == http.StatusServiceUnavailable
@@ -220,7 +228,7 @@ func post(ctx context.Context, s Server, path string, body any) (Response, error
 	return r, r.Failure()
 }
 
-// errorType is the type of an error in the form of OpenAI's API; empty if it is none.
+// errorType returns the type of an error in the form of OpenAI's API; empty if it has another form.
 func (r Response) errorType() string {
 	var body struct {
 		Error struct {

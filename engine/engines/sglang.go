@@ -14,6 +14,8 @@ var sglang = Engine{
 		Paths:    []string{"/model_info", "/get_model_info"},
 		Identify: identifySGLang, Details: detailsSGLang, Tokenize: tokenizeVLLM, Reset: resetSGLang,
 	},
+	APIs: newerAPIs(Served{Since: "August 2025", Source: "its http_server.py"},
+		Served{Since: "February 2026", Source: "sgl-project/sglang#18630", Counts: true}),
 	Keys: onOpenAI(withModel(Words{"top_k": "top_k", "min_p": "min_p", "repeat_penalty": "repetition_penalty"})),
 	Capabilities: []Capability{
 		usageInReply,
@@ -38,7 +40,15 @@ var sglang = Engine{
 		InFlight: []string{"sglang:num_running_reqs", "sglang:num_queue_reqs"},
 		Prompt:   "sglang:prompt_tokens", Whole: true,
 		Output: "sglang:generation_tokens",
-		Cached: []CachedBy{{"sglang:cached_tokens", cachedSGLang}},
+		Cached: []CachedBy{{sglangCached, cachedSGLang}},
+		// With --enable-hierarchical-cache it keeps what does not fit into the memory of the GPU.
+		Counts: []Count{
+			{fromLocal, sglangCached, labelled("cache_source", "device")},
+			{fromHost, sglangCached, labelled("cache_source", "host")},
+			{fromStorage, sglangCached, func(label func(string) string) bool {
+				return strings.HasPrefix(label("cache_source"), "storage")
+			}},
+		},
 	},
 	Launch: Launch{
 		Programs: []Program{
@@ -78,14 +88,15 @@ var sglang = Engine{
 		Reset: "`/flush_cache`", Salt: "first message"}},
 }
 
+const sglangCached = "sglang:cached_tokens"
+
 // cachedSGLang adds one series for each source of the tokens. Some versions add a series named total, which would
 // count everything twice.
 func cachedSGLang(g Growth, _ *int) (float64, bool) {
-	const family = "sglang:cached_tokens"
-	if n, ok := g.Sum(family, func(label func(string) string) bool { return label("cache_source") != "total" }); ok {
+	if n, ok := g.Sum(sglangCached, func(label func(string) string) bool { return label("cache_source") != "total" }); ok {
 		return n, true
 	}
-	return g.Sum(family, nil)
+	return g.Sum(sglangCached, nil)
 }
 
 func identifySGLang(seen Responses, f *Facts) bool {

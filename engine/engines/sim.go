@@ -9,6 +9,10 @@ var simulator = Engine{
 		Sign: signSim, Paths: []string{"/version", "/health"}, Identify: identifySim,
 		Details: detailsVLLM, Tokenize: tokenizeVLLM, Reset: resetVLLM, ExplainReset: devMode,
 	},
+	APIs: map[wire.API]Served{
+		wire.Responses: {Source: "docs/servers.md"}, wire.Messages: {Source: "docs/servers.md", Counts: true},
+		wire.Ollama: {Never: "the simulator does not have it", Source: "docs/servers.md"},
+	},
 	Keys:         asVLLM(),
 	Capabilities: vllmCapabilities,
 	Metrics:      vllmMetrics,

@@ -10,6 +10,7 @@ var tabby = Engine{
 		Mute:     true,
 		Identify: identifyTabby, Tokenize: tokenizeTabby,
 	},
+	APIs: newerAPIs(unserved("TabbyAPI", "its source in August 2026"), unserved("TabbyAPI", "its source in August 2026")),
 	Keys: onOpenAI(Words{"top_k": "top_k", "min_p": "min_p", "repeat_penalty": "repetition_penalty"}),
 	Capabilities: []Capability{
 		usageInReply,

@@ -16,11 +16,13 @@ import (
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
+
+	"homellm/engine/wire"
 )
 
 var root = filepath.Join("..", "..")
 
-// TestPages holds what other files say of the engines to the table; -update writes it.
+// TestPages compares what other files say about the engines with the table; -update writes it.
 func TestPages(t *testing.T) {
 	enum := regexp.MustCompile(`"enum": \[(\s*)"` + All[0].Name + `"[^\]]*"(\s*)\]`)
 	list := func(text string) string {
@@ -37,6 +39,8 @@ func TestPages(t *testing.T) {
 		{"schema/models.v1.json", regexp.MustCompile(`an engine: [^"]*`), func(string) string { return schemaTitle() }},
 		{"docs/servers.md", regexp.MustCompile(`(?m)^\| engine \| times and tokens .*\n(\|.*\n)+`),
 			func(string) string { return docsTable() }},
+		{"docs/servers.md", regexp.MustCompile(`(?m)^\| engine \| ` + "`/v1/responses`" + ` .*\n(\|.*\n)+`),
+			func(string) string { return apisTable() }},
 	} {
 		path := filepath.Join(root, filepath.FromSlash(page.path))
 		text, err := os.ReadFile(path)
@@ -70,6 +74,37 @@ func docsTable() string {
 			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", cmp.Or(r.Engine, e.Title), r.Tokens, r.Cached, r.Times,
 				r.Reusable, r.Reset, r.Salt)
 		}
+	}
+	return b.String()
+}
+
+// apisTable returns the table in docs/servers.md of engines that serve the optional APIs.
+func apisTable() string {
+	var b strings.Builder
+	b.WriteString("| engine | `/v1/responses` | `/v1/messages` | counts a prompt without answering it |\n|---|---|---|---|\n")
+	for _, e := range All {
+		if e.Role == Simulator {
+			continue
+		}
+		row := []string{e.Title}
+		for _, api := range Optional {
+			s, known := e.APIs[api]
+			switch {
+			case !known:
+				row = append(row, "not known")
+			case s.Never != "":
+				row = append(row, "no ("+s.Source+")")
+			case s.Since != "":
+				row = append(row, "since "+s.Since+" ("+s.Source+")")
+			default:
+				row = append(row, "yes ("+s.Source+")")
+			}
+		}
+		counts := "–"
+		if e.APIs[wire.Messages].Counts {
+			counts = "`/v1/messages/count_tokens`"
+		}
+		fmt.Fprintf(&b, "| %s |\n", strings.Join(append(row, counts), " | "))
 	}
 	return b.String()
 }
@@ -139,7 +174,7 @@ func TestNamesAreHere(t *testing.T) {
 	}
 }
 
-// TestEntries holds every entry to what all of them need.
+// TestEntries checks that every entry has what all entries need.
 func TestEntries(t *testing.T) {
 	kinds := []string{"usage", "cache_report", "cache_reset", "cache_salt", "tokenize", "metrics", "server_timings",
 		"ignore_eos"}

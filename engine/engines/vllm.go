@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -19,7 +18,10 @@ var vllm = Engine{
 		Identify: identifyVLLM, Details: detailsVLLM, Tokenize: tokenizeVLLM, Reset: resetVLLM, ExplainReset: devMode,
 		Counting: map[string]any{"stream_options": map[string]any{"continuous_usage_stats": true}},
 	},
+	APIs: newerAPIs(Served{Since: "0.10.0", Source: "vllm-project/vllm#20504"},
+		Served{Since: "0.11.1", Source: "vllm-project/vllm#22627", Counts: true}),
 	Keys:         asVLLM(),
+	LeastBudget:  1024,
 	Capabilities: vllmCapabilities,
 	Metrics:      vllmMetrics,
 	// A reply ends by the ids in the model's generation_config, and special tokens are left out of its text, so a stop
@@ -77,6 +79,10 @@ var vllmMetrics = &Metrics{
 	Counts: []Count{
 		{Metric: "spec.draft_tokens", Counter: "vllm:spec_decode_num_draft_tokens"},
 		{Metric: "spec.accepted_tokens", Counter: "vllm:spec_decode_num_accepted_tokens"},
+		// From connectors such as LMCache, which keep what does not fit into the memory of the GPU.
+		{fromLocal, vllmBySource, labelled("source", "local_cache_hit")},
+		{fromExternal, vllmBySource, labelled("source", "external_kv_transfer")},
+		{Metric: fromExternal, Counter: vllmExternal + "_hits"},
 	},
 	Finished: []string{"vllm:request_success"},
 	InFlight: []string{"vllm:num_requests_running", "vllm:num_requests_waiting"},
@@ -84,10 +90,7 @@ var vllmMetrics = &Metrics{
 	Output: "vllm:generation_tokens",
 	Cached: []CachedBy{
 		{vllmBySource, func(g Growth, _ *int) (float64, bool) {
-			return g.Sum(vllmBySource, func(label func(string) string) bool {
-				source := label("source")
-				return source == "local_cache_hit" || source == "external_kv_transfer"
-			})
+			return g.Sum(vllmBySource, labelled("source", "local_cache_hit", "external_kv_transfer"))
 		}},
 		{vllmComputed, func(g Growth, _ *int) (float64, bool) {
 			prompt, ok := g.Sum(vllmPrompt, nil)
@@ -108,12 +111,16 @@ const (
 	vllmBySource = "vllm:prompt_tokens_by_source"
 	vllmComputed = "vllm:request_prefill_kv_computed_tokens"
 	vllmCached   = "vllm:prompt_tokens_cached"
+	vllmExternal = "vllm:external_prefix_cache" // of a connector; queries and hits of its own
 )
 
 func hits(prefix string) func(Growth, *int) (float64, bool) {
 	return func(g Growth, prompt *int) (float64, bool) {
 		queries, ok := g.Sum(prefix+"_queries", nil)
 		n, okHits := g.Sum(prefix+"_hits", nil)
+		if external, told := g.Sum(vllmExternal+"_hits", nil); told {
+			n += external
+		}
 		return n, ok && okHits && prompt != nil && queries == float64(*prompt)
 	}
 }
@@ -280,9 +287,15 @@ func detailsVLLM(ctx context.Context, s Server, f *Facts) {
 	var routes struct {
 		Paths map[string]json.RawMessage `json:"paths"`
 	}
-	if seen["/openapi.json"].into(&routes) &&
-		slices.Contains(slices.Collect(maps.Keys(routes.Paths)), "/reset_prefix_cache") {
-		f.can(Capability{"cache_reset", true, "/reset_prefix_cache, whose effect the run verifies"})
+	if seen["/openapi.json"].into(&routes) {
+		if _, ok := routes.Paths["/reset_prefix_cache"]; ok {
+			f.can(Capability{"cache_reset", true, "/reset_prefix_cache, whose effect the run verifies"})
+		}
+		for _, api := range Optional {
+			_, ok := routes.Paths["/v1/"+string(api)]
+			f.APIs = append(f.APIs, Capability{string(api), ok, map[bool]string{
+				true: "its list of routes has it", false: "its list of routes does not have it"}[ok]})
+		}
 	}
 	x, err := s.Exposition(seen["/metrics"])
 	if err != nil {

@@ -75,8 +75,9 @@ func (r *reader) plausible(e Event) error {
 	if e.At < 0 || e.At > longestRun {
 		return fmt.Errorf("its instant %d ns is out of range", e.At)
 	}
-	if r.version >= checkedSince && e.At < r.at {
-		return fmt.Errorf("its instant %v lies before that of the event before it, %v", e.At, r.at)
+	// The cells of a fleet are played at the same time, and each is stored as a whole when it has been played.
+	if before := r.instants[e.Cell]; r.version >= checkedSince && e.At < before {
+		return fmt.Errorf("its instant %v lies before that of the event before it, %v", e.At, before)
 	}
 	if b, ok := e.Body.(interface{ plausible() error }); ok {
 		return b.plausible()
@@ -96,7 +97,35 @@ func (c ColdPrompts) plausible() error {
 	return nil
 }
 
+func (w Windows) plausible() error {
+	if w.From < 0 || w.From > longestRun || w.Each <= 0 || w.Each > longestRun {
+		return fmt.Errorf("windows of %d ns from %d ns are out of range", w.Each, w.From)
+	}
+	return nil
+}
+
+func (a Attained) plausible() error {
+	if a.Repeat < 1 {
+		return fmt.Errorf("repeat: %d is no repeat", a.Repeat)
+	}
+	return nil
+}
+
+func (s Retrieval) plausible() error {
+	for _, took := range []*time.Duration{&s.Embed, s.Rerank} {
+		if took != nil && (*took < 0 || *took > longestRun) {
+			return fmt.Errorf("retrieved: %d ns for step %s is out of range", *took, s.Step)
+		}
+	}
+	return nil
+}
+
 func (q Request) plausible() error {
+	for _, s := range q.Retrieved {
+		if err := s.plausible(); err != nil {
+			return err
+		}
+	}
 	last := q.Due
 	instants := []struct {
 		name string
@@ -130,6 +159,11 @@ func (q Request) plausible() error {
 		}
 		last = max(last, c.At)
 	}
+	return q.countable()
+}
+
+// countable finds a number of tokens that cannot be.
+func (q Request) countable() error {
 	counts := []struct {
 		name string
 		n    *int

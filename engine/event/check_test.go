@@ -109,6 +109,17 @@ func TestRead_RefusesWhatNoRunCanHave(t *testing.T) {
 	}
 }
 
+// The instants of one cell do not depend on those of another: the cells of a fleet are played at the same time, and
+// stored one after another.
+func TestInstants_OfCells(t *testing.T) {
+	_, raw := write(t, []Event{story()[0], {Seq: 2, At: time.Hour, Cell: "a", Body: Note{}},
+		{Seq: 3, At: time.Minute, Cell: "b", Body: Note{}}, {Seq: 4, At: time.Second, Cell: "b", Body: Note{}}})
+	got, err := readAll(raw)
+	if err == nil || !strings.Contains(err.Error(), "lies before that of the event before it, 1m0s") || len(got) != 3 {
+		t.Errorf("%d events, error %v", len(got), err)
+	}
+}
+
 // What is written can be read: an event that is longer than a reader takes is refused when it is written.
 func TestLongestLineIsThatOfReading(t *testing.T) {
 	was := longestLine

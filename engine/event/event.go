@@ -7,7 +7,10 @@
 // that was not observed is a nil pointer, never a zero.
 package event
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Version is the journal's format. Readers reject a journal of a later version. Since version 2 every line has a
 // checksum.
@@ -36,6 +39,15 @@ type RunStarted struct {
 	Digest   string         `json:"digest"` // of the plan: what would be run
 	Host     map[string]any `json:"host,omitempty"`
 	Options  []string       `json:"options,omitempty"` // the flags that changed the plan, as typed, secrets removed
+	Search   *Search        `json:"search,omitempty"`  // of a run that finds the best of its cells; nil: it does not
+}
+
+// Search is what a run looks for among its cells.
+type Search struct {
+	For    string        `json:"for"`             // the figure, such as steps.q.ttft_ms.p50
+	Where  string        `json:"where,omitempty"` // what the best cell must meet; empty: nothing
+	Budget time.Duration `json:"budget_ns"`
+	Visit  int           `json:"repeats"` // of a cell in one round
 }
 
 // Scenario names what is being run and keeps the order in which reports show it.
@@ -48,8 +60,10 @@ type Scenario struct {
 	Warmup      int    `json:"warmup"`
 	Isolation   string `json:"isolation"`
 	// the scope of one salt, reset or restart: run, repeat or conversation
-	Scope         string         `json:"scope"`
-	ErrorBudget   float64        `json:"error_budget"` // share of requests that may fail, 0..1
+	Scope       string  `json:"scope"`
+	ErrorBudget float64 `json:"error_budget"` // share of requests that may fail, 0..1
+	// how long each cell is played, in windows that are its repeats; 0: it has repeats
+	Duration      time.Duration  `json:"duration_ns,omitempty"`
 	Conversations []Conversation `json:"conversations"`
 }
 
@@ -64,15 +78,16 @@ type Conversation struct {
 	ID    string   `json:"id"`
 	Title string   `json:"title,omitempty"`
 	Tags  []string `json:"tags,omitempty"`
-	Given *Given   `json:"given,omitempty"` // nil: it begins with nothing
+	Given *Given   `json:"given,omitempty"` // history before the first step; nil: none
+	Items int      `json:"items,omitempty"` // of its data set, for each of which it is played; 0: it has none
 	Steps []Step   `json:"steps"`
 }
 
-// Given is the history that a conversation begins with, which no request sends alone.
+// Given is the history that a conversation begins with. No request is made for it alone.
 type Given struct {
-	From     string `json:"from"` // the file, and which of its chats
+	From     string `json:"from"` // the file, and which chat in it
 	Messages int    `json:"messages"`
-	Tokens   int    `json:"tokens,omitempty"` // of a trace without texts, whose blocks open the first question
+	Tokens   int    `json:"tokens,omitempty"` // from a trace without texts, whose blocks open the first question
 }
 
 // Step is one step of a conversation. Turns is how many requests it makes.
@@ -87,8 +102,18 @@ type CellPlanned struct {
 	Labels []Label `json:"labels"`
 	Turns  int     `json:"turns"`          // measured requests of one repeat
 	Skip   string  `json:"skip,omitempty"` // why the cell cannot run here; empty if it can
+	// number of users, each of whom plays every conversation; 0: the scenario has no users
+	Users    int  `json:"users,omitempty"`
+	Together bool `json:"together,omitempty"` // several requests are under way at the same time
 	// digest of what one repeat sends, however the scenario's file is written; empty in older journals
-	Does string `json:"does_sha256,omitempty"`
+	Does string      `json:"does_sha256,omitempty"`
+	SLO  []Objective `json:"slo,omitempty"` // objectives of its turns
+}
+
+// Objective is a service level objective: a condition that a turn meets or misses.
+type Objective struct {
+	Name string `json:"name"`
+	That string `json:"that"` // the expression
 }
 
 // Label is one coordinate of a cell.
@@ -97,10 +122,19 @@ type Label struct {
 	Value string `json:"value"`
 }
 
-// CellStarted opens one attempt at a cell. A later attempt replaces the earlier one.
+// CellStarted opens one attempt at a cell. A later attempt replaces the earlier one, except for repeats that it keeps.
 type CellStarted struct {
 	Attempt int    `json:"attempt"`
 	Server  Server `json:"server"`
+	Keeps   int    `json:"keeps,omitempty"` // the last repeat that is kept of the earlier attempt; 0: none is
+	Box     *Box   `json:"box,omitempty"`   // nil: it is played on the machine of the run
+}
+
+// Box is a machine of a fleet.
+type Box struct {
+	Name    string         `json:"name"`
+	Homellm string         `json:"homellm"` // version of the program there
+	Host    map[string]any `json:"host,omitempty"`
 }
 
 // Server describes the server that plays a cell.
@@ -148,10 +182,12 @@ type Severity string
 const (
 	SeverityFail Severity = "fail" // the run fails
 	SeverityWarn Severity = "warn" // a remark: it never gates
+	// passes are counted, for the share of them: it never gates
+	SeverityCount Severity = "count"
 )
 
 // Gates says whether a failure fails the run.
-func (s Severity) Gates() bool { return s != SeverityWarn }
+func (s Severity) Gates() bool { return s != SeverityWarn && s != SeverityCount }
 
 // Undecided says whether an outcome is neither a pass nor a failure.
 func (o Outcome) Undecided() bool { return o == Unknown || o == Unsupported }
@@ -174,7 +210,7 @@ func (o OnUnknown) Allows() bool { return o == UnknownSkips || o == UnknownWarns
 type Verdict struct {
 	Name         string    `json:"name"`
 	That         string    `json:"that"`
-	Scope        string    `json:"scope"` // step | conversation | scenario
+	Scope        string    `json:"scope"` // step | conversation | scenario | overall
 	Conversation string    `json:"conversation,omitempty"`
 	Step         string    `json:"step,omitempty"`
 	Severity     Severity  `json:"severity"`
@@ -187,6 +223,8 @@ type Verdict struct {
 	Passed       int       `json:"passed"`                //
 	Unknown      int       `json:"unknown"`               // undecided evaluations of both kinds
 	Unsupported  int       `json:"unsupported,omitempty"` // of them, those that cannot be known
+	Items        []OfItem  `json:"items,omitempty"`       // of a data set, each on its own
+	Item         int       `json:"item,omitempty"`        // of the decisive evaluation; 0: there is no data set
 	MinPassRate  float64   `json:"min_pass_rate"`         // 0..1
 	File         string    `json:"file"`                  //
 	Line         int       `json:"line"`                  //
@@ -194,6 +232,22 @@ type Verdict struct {
 	Abort        bool      `json:"abort,omitempty"`       // a failure ended the run
 	Excerpt      string    `json:"excerpt,omitempty"`     // the source line and caret, ready to print
 	TextSeen     string    `json:"text_seen,omitempty"`   // the reply that a failed assertion about text read, shortened
+	Labels       []Label   `json:"labels,omitempty"`      // overall scope: the values of axes for which it was judged
+	Interval     *Interval `json:"interval,omitempty"`    // overall scope: the difference that decided, with a confidence
+}
+
+// Scored reports whether the assertion has a pass rate: it has a name of its own, not one of its place such as
+// step.q1.assert[2], and is evaluated more than once.
+func (v Verdict) Scored() bool {
+	return (v.Scope == "step" || v.Scope == "conversation") && !strings.HasSuffix(v.Name, "]")
+}
+
+// OfItem is how often an assertion held for one item of a data set.
+type OfItem struct {
+	Item      int `json:"item"` // its place in the data set, from 1
+	Evaluated int `json:"evaluated"`
+	Passed    int `json:"passed"`
+	Unknown   int `json:"unknown,omitempty"` // undecided
 }
 
 // Operand is one value that an assertion compared.
@@ -209,11 +263,29 @@ type Operand struct {
 	Unsupported bool    `json:"unsupported,omitempty"` // it cannot be known here
 }
 
+// Attained says which turns of a repeat missed an objective and for which that is not known. All others met it. It
+// replaces an earlier one of the same repeat. Turns are numbered in the order in which the requests of the attempt
+// ended, from 1.
+type Attained struct {
+	Objective string      `json:"objective"`
+	Repeat    int         `json:"repeat"`
+	Missed    []int       `json:"missed,omitempty"`
+	Unknown   []Undecided `json:"unknown,omitempty"`
+}
+
+// Undecided are turns of which it is not known whether they met an objective, for one reason.
+type Undecided struct {
+	Turns       []int  `json:"turns"`
+	Why         string `json:"why"`
+	Unsupported bool   `json:"unsupported,omitempty"` // it cannot be known here
+}
+
 // CellDone closes a cell that ran to its end. Err says what ended it early; such a cell is reported with what it has,
 // and a resume does not run it again.
 //
 // The other fields belong to a run with a time budget: the number of repeats, the numbers of repeats at each decision
-// whether to play more, and why no more were played: certain, budget, maximum, partner or ended.
+// whether to play more, and why no more were played: certain, budget, maximum, partner or ended; in a search also worse
+// or out.
 type CellDone struct {
 	Err     string `json:"error,omitempty"`
 	Repeats int    `json:"repeats,omitempty"`
@@ -226,6 +298,14 @@ type CellDone struct {
 type CellFailed struct {
 	Err  string `json:"error"`
 	Hint string `json:"hint,omitempty"`
+}
+
+// RoundDone closes a round of a run that searches among its cells: every cell that may be the best is played once.
+type RoundDone struct {
+	N     int      `json:"n"`     // from 1
+	Cells []string `json:"cells"` // that were to be played, in this order
+	// which cells met the condition before the round: met, unmet or undecided; those that were not judged are as before
+	Conditions map[string]string `json:"conditions,omitempty"`
 }
 
 // Note is a remark that every report shows with the numbers it concerns.
@@ -252,23 +332,30 @@ type ColdPrompt struct {
 	TTFT   time.Duration `json:"ttft_ns"`
 }
 
+// Windows says that a cell is played for a time from here on, in windows of equal length, which are its repeats. A
+// request belongs to the window in which its conversation began.
+type Windows struct {
+	From time.Duration `json:"from_ns"` // since the start of the run
+	Each time.Duration `json:"each_ns"` // length of a window
+}
+
 // Facts are figures about a cell that are measured once, by metric name, with their source.
 type Facts struct {
 	Values map[string]float64 `json:"values"`
 	Source string             `json:"source"`
 }
 
-// SinceLast is a cell beside the run before this one that played it on the same machine. It is found when the run ends:
-// what a report says of it does not depend on which runs are kept later.
+// SinceLast compares a cell with the previous run that played it on the same machine. It is recorded when the run ends,
+// so that reports do not depend on which runs are kept later.
 type SinceLast struct {
 	Run     string    `json:"run"` // the name of its folder
 	Started time.Time `json:"started"`
 	Earlier int       `json:"earlier"` // the number of runs before this one
-	Changed []Changed `json:"changed"` // what else is not as it was
+	Changed []Changed `json:"changed"` // circumstances that differ
 	Moves   []Move    `json:"moves"`
 }
 
-// Changed is a circumstance that two runs do not share.
+// Changed is a circumstance that differs between two runs.
 type Changed struct {
 	Key  string `json:"key"`
 	Old  string `json:"old"`
@@ -282,8 +369,8 @@ type Move struct {
 	Unit string  `json:"unit"`
 	Old  float64 `json:"old"`
 	New  float64 `json:"new"`
-	// the largest change between neighbouring earlier runs that is not unusual, relative, for a share absolute;
-	// 0: they were too few to tell
+	// the largest usual change between neighbouring earlier runs, relative, or absolute for a share; 0: too few runs to
+	// tell
 	Usual   float64 `json:"usual"`
 	Verdict Outcome `json:"verdict"` // worse, better, same, or unknown with too few earlier runs
 }
@@ -299,12 +386,15 @@ func (CellPlanned) kind() string { return "cell_planned" }
 func (CellStarted) kind() string { return "cell_started" }
 func (Request) kind() string     { return "request" }
 func (Verdict) kind() string     { return "verdict" }
+func (Attained) kind() string    { return "attained" }
 func (CellDone) kind() string    { return "cell_done" }
 func (CellFailed) kind() string  { return "cell_failed" }
+func (RoundDone) kind() string   { return "round_done" }
 func (Note) kind() string        { return "note" }
 func (Sample) kind() string      { return "sample" }
 func (ColdPrompts) kind() string { return "cold_prompts" }
 func (Facts) kind() string       { return "facts" }
+func (Windows) kind() string     { return "windows" }
 func (SinceLast) kind() string   { return "since_last" }
 func (RunDone) kind() string     { return "run_done" }
 

@@ -10,20 +10,21 @@ import (
 	"homellm/engine/filelock"
 )
 
-// Follower reads a journal while it is written: each look returns the events since the one before. It changes nothing.
+// Follower reads a journal while it is being written: each call of More returns the events since the previous call. It
+// does not change the file.
 type Follower struct {
 	path string
 	file *os.File
 	at   int64  // bytes that were read
-	rest []byte // the beginning of a line that is not complete yet
+	rest []byte // the beginning of an incomplete line
 	read reader
 }
 
-// ErrOther says that a journal is not the one that it was at the last look: it is shorter, or another file took its
-// place. It must be read from its beginning.
+// ErrOther says that a journal has been shortened or replaced by another file since the last call. It must be read from
+// the beginning.
 var ErrOther = errors.New("the journal is not the one that it was")
 
-// Follow opens a journal to be followed. A link is rejected, as by [Open].
+// Follow opens a journal to follow it. Links are rejected, as by [Open].
 func Follow(path string) (*Follower, error) {
 	named, err := os.Lstat(path)
 	if err != nil {
@@ -39,7 +40,7 @@ func Follow(path string) (*Follower, error) {
 	return &Follower{path: path, file: f}, nil
 }
 
-// More returns the events that were completed since the last look.
+// More returns the events that were completed since the last call.
 func (f *Follower) More() ([]Event, error) {
 	info, err := f.file.Stat()
 	if err != nil {
@@ -78,7 +79,7 @@ func (f *Follower) More() ([]Event, error) {
 	}
 }
 
-// Written says whether a process is writing the journal.
+// Written reports whether a process is writing the journal.
 func (f *Follower) Written() bool { return filelock.Held(f.file) }
 
 // Close closes the journal.

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestFollower_ReadsWhatIsAdded: each look returns what was completed since the last one, an incomplete line waits, and
-// the writer keeps its lock.
+// TestFollower_ReadsWhatIsAdded: each call of More returns what was completed since the last one, an incomplete line
+// waits, and the writer keeps its lock.
 func TestFollower_ReadsWhatIsAdded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal.jsonl")
 	j, err := Create(path)
@@ -48,7 +48,7 @@ func TestFollower_ReadsWhatIsAdded(t *testing.T) {
 		t.Errorf("followed %d events, written were %d", len(got), len(want))
 	}
 	if !f.Written() {
-		t.Error("nobody writes the journal that is being written")
+		t.Error("the journal that is being written counts as abandoned")
 	}
 	if err := j.Append(Event{Seq: j.Seq() + 1, At: want[len(want)-1].At, Body: Note{}}); err != nil {
 		t.Errorf("the writer lost its journal: %v", err)
@@ -102,7 +102,7 @@ func TestFollower_ReadsWhatIsAdded(t *testing.T) {
 	}
 }
 
-// TestFollow_Rejects what is no journal of ours.
+// TestFollow_Rejects files that are not our journals.
 func TestFollow_Rejects(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{"text": "hello\n",

@@ -32,12 +32,15 @@ var kinds = map[string]func([]byte) (Body, error){
 	CellStarted{}.kind(): decode[CellStarted],
 	Request{}.kind():     decodeRequest,
 	Verdict{}.kind():     decode[Verdict],
+	Attained{}.kind():    decode[Attained],
 	CellDone{}.kind():    decode[CellDone],
 	CellFailed{}.kind():  decode[CellFailed],
+	RoundDone{}.kind():   decode[RoundDone],
 	Note{}.kind():        decode[Note],
 	Sample{}.kind():      decode[Sample],
 	ColdPrompts{}.kind(): decode[ColdPrompts],
 	Facts{}.kind():       decode[Facts],
+	Windows{}.kind():     decode[Windows],
 	SinceLast{}.kind():   decode[SinceLast],
 	RunDone{}.kind():     decode[RunDone],
 }
@@ -53,9 +56,9 @@ func decode[T Body](raw []byte) (Body, error) {
 // attempt is flushed too: the next one must not reuse its number, of which its salt is made.
 func lasting(b Body) bool {
 	switch b.(type) {
-	case CellStarted, CellDone, CellFailed, RunDone:
+	case CellStarted, CellDone, CellFailed, RoundDone, RunDone:
 		return true
-	case RunStarted, CellPlanned, Request, Verdict, Note, Sample, Facts, ColdPrompts, SinceLast:
+	case RunStarted, CellPlanned, Request, Verdict, Attained, Note, Sample, Facts, Windows, ColdPrompts, SinceLast:
 		return false
 	}
 	return false
@@ -72,9 +75,10 @@ type line struct {
 
 // Journal writes events to a file, one JSON object per line. It must be used from one goroutine.
 type Journal struct {
-	file *os.File
-	end  position
-	err  error // the first failed write; what follows it would be unreadable
+	file  *os.File
+	end   position
+	err   error            // the first failed write; what follows it would be unreadable
+	grown func(ended bool) // called when events are appended, and at the end; nil: there is no reader
 }
 
 // position is the state of a journal after its last event.
@@ -182,6 +186,9 @@ func (j *Journal) Append(e Event) error {
 			return j.err
 		}
 	}
+	if j.grown != nil {
+		j.grown(false)
+	}
 	return nil
 }
 
@@ -203,6 +210,10 @@ func (j *Journal) write(e Event) error {
 
 // Close releases the journal and its lock.
 func (j *Journal) Close() error {
+	if j.grown != nil {
+		j.grown(true)
+		j.grown = nil
+	}
 	if err := j.file.Close(); err != nil {
 		return fmt.Errorf("closing the journal: %w", err)
 	}
@@ -234,7 +245,7 @@ func encode(e Event, at position) ([]byte, position, error) {
 	return append(raw, '\n'), at, nil
 }
 
-// headOf is the line of an event up to its body, which comes last.
+// headOf returns the line of an event up to its body, which comes last.
 func headOf(e Event) ([]byte, error) {
 	head, err := json.Marshal(line{e.Seq, e.At, e.Cell, e.Body.kind(), aliased("0")})
 	if err != nil {
@@ -286,9 +297,10 @@ func Read(r io.Reader) iter.Seq2[Event, error] {
 
 type reader struct {
 	position
-	in     *bufio.Reader
-	good   int64  // bytes up to the end of the last event
-	writer string // the program version that began the journal
+	instants map[string]time.Duration // of the latest event of each cell
+	in       *bufio.Reader
+	good     int64  // bytes up to the end of the last event
+	writer   string // the program version that began the journal
 }
 
 // longestLine limits an event, written or read: the longest reply that is kept, fully escaped, has 96 MiB.
@@ -386,7 +398,10 @@ func (r *reader) parse(raw []byte) (_ Event, err error) {
 	if err := r.plausible(e); err != nil {
 		return Event{}, fmt.Errorf("event %d (%s): %w", l.Seq, l.Kind, err)
 	}
-	r.seq, r.at = e.Seq, e.At
+	if r.instants == nil {
+		r.instants = map[string]time.Duration{}
+	}
+	r.seq, r.at, r.instants[e.Cell] = e.Seq, e.At, e.At
 	return e, nil
 }
 

@@ -14,18 +14,18 @@ import (
 	"homellm/engine/secret"
 )
 
-// A request with a large reply is written and read in pieces, so that the memory that it takes is that of its texts.
+// A request with a large reply is written and read in pieces, so that it needs hardly more memory than its texts.
 
-// aliased is a part of a JSON document, in the memory of the document.
+// aliased is a part of a JSON document that shares the document's memory.
 type aliased []byte
 
-// UnmarshalJSON keeps the part as it is. The document was given to [json.Unmarshal], and does not change afterwards.
+// UnmarshalJSON keeps the part without copying it. The document that [json.Unmarshal] reads must not change afterwards.
 func (a *aliased) UnmarshalJSON(part []byte) error {
 	*a = part
 	return nil
 }
 
-// MarshalJSON returns the part as it is.
+// MarshalJSON returns the part unchanged.
 func (a aliased) MarshalJSON() ([]byte, error) { return a, nil }
 
 // decodeRequest reads a request. In journals without a mark for prefills, only inject steps have them.
@@ -33,7 +33,7 @@ func decodeRequest(raw []byte) (Body, error) {
 	var r Request
 	var found large.Found
 	err := json.Unmarshal(found.Find(raw), &r)
-	if err == nil && !found.Put(r.texts()...) { // one of a field that is not known
+	if err == nil && !found.Put(r.texts()...) { // an unknown field has a large text
 		r = Request{}
 		err = json.Unmarshal(raw, &r)
 	}
@@ -41,7 +41,7 @@ func decodeRequest(raw []byte) (Body, error) {
 	return r, err
 }
 
-// texts are the texts of a request that may be large.
+// texts returns the texts of a request that may be large.
 func (q *Request) texts() []*string {
 	out := []*string{&q.Text, &q.Reasoning, &q.Tools, &q.Finish}
 	for i := range q.Calls {
@@ -51,22 +51,22 @@ func (q *Request) texts() []*string {
 	return out
 }
 
-// manyChunks is the number of chunks that are written in pieces.
+// manyChunks is the number of chunks from which a request is written in pieces.
 const manyChunks = 1024
 
-// large says whether the request is written in pieces.
+// large reports whether the request is written in pieces.
 func (q Request) large() bool {
 	isLarge := func(s *string) bool { return len(*s) >= large.Least }
 	return len(q.Chunks) >= manyChunks || slices.ContainsFunc(q.texts(), isLarge)
 }
 
-// withoutChunks is a request whose chunks are written apart from it.
+// withoutChunks is a request whose chunks are written separately.
 type withoutChunks struct {
 	requestFields
 	Chunks string `json:"chunks"`
 }
 
-// requestFields are those of a request, which is an event of its own kind.
+// requestFields has the fields of a request but not its method kind.
 type requestFields Request
 
 // writeLarge writes an event with a large request. It is encoded twice: its length has to be known first.
@@ -161,13 +161,13 @@ func (c *checksum) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// largeTexts are the large texts of a request, and its chunks, while secrets are looked for in the rest.
+// largeTexts holds the large texts and the chunks of a request while the rest is searched for secrets.
 type largeTexts struct {
 	texts  []string
 	chunks []Chunk
 }
 
-// from takes them out, without secrets.
+// from takes them out of a request and replaces secrets in the texts.
 func (l *largeTexts) from(q Request) Request {
 	if !q.large() {
 		return q

@@ -18,7 +18,7 @@ import (
 
 const largeSize = 1 << 20
 
-// largeRequests are requests with replies of each kind that may be large.
+// largeRequests returns requests with a large reply of each kind.
 func largeRequests() map[string]Request {
 	text := strings.Repeat("one \"word\" after another,\nand <more> of them: größer 🙂 ", largeSize/56)
 	chunks := make([]Chunk, 20_000)
@@ -36,7 +36,7 @@ func largeRequests() map[string]Request {
 	}
 }
 
-// A journal holds a large reply as any other, takes little memory for writing it and about twice its size for reading.
+// A journal keeps a large reply like any other, with little memory for writing and about twice its size for reading.
 func TestJournal_WritesLargeRepliesInPieces(t *testing.T) {
 	for name, q := range largeRequests() {
 		path := filepath.Join(t.TempDir(), "journal.jsonl")
@@ -94,7 +94,7 @@ func TestJournal_WritesLargeRepliesInPieces(t *testing.T) {
 	}
 }
 
-// A large reply that does not fit a line is rejected before anything of it is written.
+// A large reply that does not fit into a line is rejected before anything is written.
 func TestJournal_RejectsALineThatIsTooLong(t *testing.T) {
 	defer func(was int) { longestLine = was }(longestLine)
 	longestLine = largeSize
@@ -114,7 +114,7 @@ func TestJournal_RejectsALineThatIsTooLong(t *testing.T) {
 	}
 }
 
-// A secret in a large text is masked, and the text is not copied for those that hold none.
+// A secret in a large text is masked, and texts without secrets are not copied.
 func TestMasked_LargeTexts(t *testing.T) {
 	if err := secret.Add("sk-large-secret-41"); err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"fmt"
 	"time"
 
 	"homellm/engine/wire"
@@ -8,27 +9,35 @@ import (
 
 // Request is one request and its reply, whether it succeeded or not.
 type Request struct {
-	Repeat       int    `json:"repeat"` // from 1; warm-ups are counted separately
-	Warmup       bool   `json:"warmup,omitempty"`
+	Repeat int  `json:"repeat"` // from 1; warm-ups are counted separately
+	Warmup bool `json:"warmup,omitempty"`
+	// number of the play of its conversation in the window, which is the repeat, by its user, from 1; 0: there are no
+	// windows
+	Play         int    `json:"play,omitempty"`
+	User         int    `json:"user,omitempty"` // from 1; 0: the scenario has no users
 	Conversation string `json:"conversation"`
+	Item         int    `json:"item,omitempty"` // of the conversation's data set, by its place there; 0: it has none
 	Step         string `json:"step"`
 	Turn         int    `json:"turn"` // within the step, from 1
 	Action       string `json:"action"`
-	Prefill      bool   `json:"prefill,omitempty"`    // it sends the context ahead and asks nothing
+	Prefill      bool   `json:"prefill,omitempty"`    // it only sends the context, to fill the cache
 	MaxTokens    int    `json:"max_tokens,omitempty"` // max_tokens of the request; 0: not set
 	Phase        string `json:"phase"`                // one of Phases
 	// how long steps before it waited, since the request before it
 	Waited time.Duration `json:"waited_ns,omitempty"`
-	Round  int           `json:"round,omitempty"` // of its user message, from 1; 0: the conversation has no tools
-	// of a conversation with tools; nil: it has none, or the request failed
+	// number of the request for its user message, from 1; 0: the conversation has no tools
+	Round int `json:"round,omitempty"`
+	// results of tool calls; nil: the conversation has no tools, or the request failed
 	Answered *Answered `json:"answered,omitempty"`
-	// keys of the scenario's request that the server's API does not have, and that were not sent
+	// keys of the scenario's request that were not sent, because the server's API does not have them
 	Unkept []string `json:"unkept,omitempty"`
-	// that the prompt shows, without their data
+	// searches since the request before it, whose chunks it may be the first to send
+	Retrieved []Retrieval `json:"retrieved,omitempty"`
+	// images in the prompt, without their data
 	Images []Image `json:"images,omitempty"`
 	Exchange
 
-	// What the profile and the tokeniser add to the exchange.
+	// The following fields come from the profile and the tokeniser.
 	Cached       *int   `json:"cached_tokens"`
 	CacheSource  string `json:"cache_source"`  // usage | timings | counters | none
 	CacheAssumed bool   `json:"cache_assumed"` // the server reported nothing, which according to the profile means 0
@@ -38,12 +47,46 @@ type Request struct {
 	ReusableSource string `json:"reusable_source"` // tokens | estimated
 	ReusableWhy    string `json:"reusable_why,omitempty"`
 
-	// the reply was held back and not sent as it was generated: when its tokens were made is unknown
+	// the reply was held back instead of being sent as it was generated, so the times of its tokens are unknown
 	Buffered bool `json:"buffered,omitempty"`
-	// tokens of the text after the first arrival, if the server does not say how many came with that; nil: not counted
+	// tokens of the text after the first arrival, if the server does not say how many tokens that had; nil: not counted
 	Later *Counted `json:"later_tokens,omitempty"`
 
 	Estimate *Estimate `json:"estimate,omitempty"` // nil: the server's own tokeniser counted, or counting was impossible
+}
+
+// Played is the id of the conversation, with the number of its item if it has a data set.
+func (r *Request) Played() string {
+	if r.Item == 0 {
+		return r.Conversation
+	}
+	return fmt.Sprintf("%s item %d", r.Conversation, r.Item)
+}
+
+// Retrieval is a search of a corpus for what is put into the context.
+type Retrieval struct {
+	Step   string        `json:"step"`
+	Corpus string        `json:"corpus"`
+	Query  string        `json:"query"`
+	Embed  time.Duration `json:"embed_ns"` // the query's vector
+	// choice among more chunks by a reranker; nil: there was none
+	Rerank *time.Duration `json:"rerank_ns,omitempty"`
+	Chunks []Found        `json:"chunks"` // the best first
+	Expect []Expected     `json:"expect,omitempty"`
+	Failed string         `json:"failed,omitempty"` // why it found nothing; empty: it did not fail
+}
+
+// Found is a chunk that a search has found.
+type Found struct {
+	ID    string  `json:"id"`
+	File  string  `json:"file"`
+	Score float64 `json:"score"` // by the reranker if there is one, else the cosine of both vectors
+}
+
+// Expected is what a search should find, and whether it did.
+type Expected struct {
+	Name  string `json:"name"` // a file or a chunk
+	Found bool   `json:"found"`
 }
 
 // Image is a picture that was sent.
@@ -53,18 +96,18 @@ type Image struct {
 	Bytes  int    `json:"bytes"`
 }
 
-// Answered is what becomes of the tool calls of a reply.
+// Answered says how the tool calls of a reply were answered.
 type Answered struct {
-	Valid     int `json:"valid"`     // of a tool that there is, with arguments that its parameters accept
-	Unmatched int `json:"unmatched"` // that got an error as their result, because no result matches
-	// why no further request follows: answer, max_rounds or loop; empty: one does
+	Valid     int `json:"valid"`     // calls of an existing tool with arguments that its parameters accept
+	Unmatched int `json:"unmatched"` // calls that got an error as their result, because no result matches
+	// why no further request follows: answer, max_rounds or loop; empty: another request follows
 	Stopped string `json:"stopped,omitempty"`
 }
 
 // Counted is a tokeniser's count of a text.
 type Counted struct {
 	Tokens int `json:"tokens"`
-	Spread int `json:"spread"` // the model may have made so many more or fewer of it
+	Spread int `json:"spread"` // how far the model's own number of tokens may be from Tokens
 }
 
 // Estimate is homellm's count of a prompt, made before it was sent and before the server's count was known.
@@ -123,7 +166,7 @@ type Chunk struct {
 	Channel Channel       `json:"ch"`
 	Bytes   int           `json:"b"`
 	Tokens  *int          `json:"t,omitempty"` // tokens in the chunk, if the server reports them
-	// an instant before anything arrived of the read that delivered this chunk and later ones, which share the instant
+	// an instant before any byte arrived of the read that delivered this chunk and later ones, which all have the instant
 	// of the last
 	After *time.Duration `json:"after,omitempty"`
 }
@@ -134,7 +177,7 @@ type Usage struct {
 	Completion *int `json:"completion_tokens"`
 	Reasoning  *int `json:"reasoning_tokens"`
 	Cached     *int `json:"cached_tokens"` // as reported; nil if absent or null
-	// input_tokens of an API that leaves cached tokens out of them, so that Prompt is a sum; nil on other APIs
+	// input_tokens, on an API where they leave out cached tokens, so that Prompt is a sum; nil on other APIs
 	Input *int `json:"input_tokens,omitempty"`
 }
 
@@ -194,5 +237,6 @@ var Classes = []struct{ Name, Doc string }{
 	{"protocol", "the reply is not what the API promises: HTML, bad JSON, wrong content type"},
 	{"empty", "the reply is well formed and holds no token"},
 	{"too_large", "the reply exceeded the limit on kept bytes"},
+	{"retrieval", "a search for what is put into the context failed, so the request was not sent"},
 	{"cancelled", "the run was interrupted while the request was in flight"},
 }

@@ -17,8 +17,8 @@ func Lock(f *os.File) error {
 	return err
 }
 
-// Held says whether another open file holds the lock. It asks for a moment for a lock that others may share: a process
-// that locks the file at that very moment is refused.
+// Held reports whether another open file holds the lock. It takes a shared lock for a moment, so a process that tries
+// to lock the file just then is refused.
 func Held(f *os.File) bool {
 	err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
 	if err == nil {

@@ -19,8 +19,8 @@ func Lock(f *os.File) error {
 	return err
 }
 
-// Held says whether another open file holds the lock. It asks for a moment for a lock that others may share: a process
-// that locks the file at that very moment is refused.
+// Held reports whether another open file holds the lock. It takes a shared lock for a moment, so a process that tries
+// to lock the file just then is refused.
 func Held(f *os.File) bool {
 	at := &windows.Overlapped{OffsetHigh: 0x7fffffff}
 	err := windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, at)

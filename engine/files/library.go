@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"homellm"
 	"homellm/dsl"
@@ -26,7 +27,7 @@ type Sources struct {
 
 // Library reads the shipped files, then the user's, then the named ones.
 func (l Sources) Library() (*dsl.Library, error) {
-	files := shippedLibrary()
+	files := slices.Clone(shippedLibrary())
 	if l.Own != "" {
 		for _, name := range []string{"models.yaml", "servers.yaml"} {
 			path := filepath.Join(l.Own, name)
@@ -62,9 +63,11 @@ func (l Sources) Library() (*dsl.Library, error) {
 	return lib, nil
 }
 
-func shippedLibrary() []dsl.File {
-	return []dsl.File{{Name: "models.yaml", Data: homellm.Models}, {Name: "servers.yaml", Data: homellm.Servers}}
-}
+// shippedLibrary is parsed once: every command needs it, and --watch and pages again and again.
+var shippedLibrary = sync.OnceValue(func() []dsl.File {
+	return []dsl.File{dsl.Valid(dsl.File{Name: "models.yaml", Data: homellm.Models}),
+		dsl.Valid(dsl.File{Name: "servers.yaml", Data: homellm.Servers})}
+})
 
 // ShippedLibrary is the embedded servers and models, which are valid by test.
 func ShippedLibrary() *dsl.Library {

@@ -33,7 +33,7 @@ func Walk(dir string, kinds ...string) ([]dsl.File, error) {
 	return out, nil
 }
 
-// Below lists the YAML files below dir. Folders named testdata or starting with a dot are skipped.
+// Below lists the YAML files in dir and its subfolders. Folders named testdata or starting with a dot are skipped.
 func Below(dir string) ([]string, error) {
 	var out []string
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {

@@ -21,7 +21,7 @@ import (
 	"homellm/scenarios"
 )
 
-// Stdin is the argument that names what is read from standard input.
+// Stdin is the argument that stands for standard input.
 const Stdin = "-"
 
 // Scenarios turns arguments into files: a file, a folder (every YAML file below it that is a

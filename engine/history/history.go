@@ -1,7 +1,8 @@
-// Package history looks at what was measured over many runs.
+// Package history compares the figures of many runs.
 //
-// In come the runs of one cell on one machine, in the order in which they were played. Out come what changed between
-// them, where a figure changed its level, and what moved since the last run. It reads no file and shows nothing.
+// The input is the runs of one cell on one machine, in the order in which they were played. The output is the
+// circumstances that changed between them, the runs at which the level of a figure changed, and how far figures moved
+// since the last run. It reads no files and shows nothing.
 package history
 
 import (
@@ -34,10 +35,10 @@ type Run struct {
 	Figures       map[string]compare.BaselineMetric // by path
 }
 
-// Counts says whether a cell of a run is part of a history: it was played to its end, and measured something.
+// Counts reports whether a cell of a run is part of a history: it was played to the end and measured something.
 func Counts(c *metrics.Cell) bool { return c.Finished() && len(c.Repeats()) > 0 }
 
-// RunOf is what a run measured of a cell, as a history keeps it; name is that of its folder.
+// RunOf returns the entry of a history for a cell of a run; name is that of the run's folder.
 func RunOf(name string, c *metrics.Cell) Run {
 	r := c.Run()
 	verdict, _, _ := r.Outcome()
@@ -45,7 +46,7 @@ func RunOf(name string, c *metrics.Cell) Run {
 		Circumstances: compare.FingerprintOf(c), Figures: compare.Kept(c)}
 }
 
-// Box names the machine that a cell was measured on: what computes there.
+// Box names the machine that a cell was measured on by its GPU, or else its CPU.
 func Box(f compare.Fingerprint) string {
 	if f["server.simulated"] == "yes" {
 		return "simulator"
@@ -107,7 +108,7 @@ func (h History) Paths() []string {
 	})
 }
 
-// Figures are the paths that any run of some histories has, sorted.
+// Figures returns the paths of all figures in some histories, sorted.
 func Figures(all []History) []string {
 	var out []string
 	for _, h := range all {
@@ -157,12 +158,12 @@ func (h History) Changes(path string) []Change {
 // the square of their number.
 const mostRuns = 1000
 
-// differences are what changed from the run before the i-th to it.
+// differences returns what changed from the run before the i-th to the i-th.
 func (h History) differences(i int) []compare.Mismatch {
 	return h.Runs[i-1].Circumstances.Differences(h.Runs[i].Circumstances, nil)
 }
 
-// Differences are what changed at each run from the one before, by position.
+// Differences returns what changed from each run to the next, by the position of the later one.
 func (h History) Differences() map[int][]compare.Mismatch {
 	out := map[int][]compare.Mismatch{}
 	for i := 1; i < len(h.Runs); i++ {

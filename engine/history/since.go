@@ -14,22 +14,22 @@ import (
 // EnoughRuns are the earlier runs from which on a run is judged by how much they differ among themselves.
 const EnoughRuns = 5
 
-// Since is what the newest run of a history measured, beside the run before it.
+// Since compares the newest run of a history with the run before it.
 type Since struct {
 	Last    Run
 	Earlier int // runs before the newest
 	With    []compare.Mismatch
-	Moves   []Move // of the figures that both know, in the order of [History.Paths]
+	Moves   []Move // of the figures that both runs have, in the order of [History.Paths]
 }
 
-// Move is how far a figure moved from one run to the next. What is usual is the third quartile of the absolute changes
-// between neighbouring earlier runs and three times their interquartile range beyond it, as rustc-perf has it.
+// Move is how far a figure moved from one run to the next. Changes between neighbouring earlier runs are usual up to
+// their third quartile plus three times their interquartile range, as in rustc-perf.
 type Move event.Move
 
-// Change is relative to the old value, for a share absolute. From 0 to anything else it is infinite.
+// Change is relative to the old value, or absolute if the figure is a share. A relative change from 0 is infinite.
 func (m Move) Change() float64 { return change(m.Old, m.New, m.Unit) }
 
-// Judged says that the figure moved as it seldom does.
+// Judged reports whether the figure moved unusually far.
 func (m Move) Judged() bool { return m.Verdict == compare.Worse || m.Verdict == compare.Better }
 
 // SinceLast compares the newest run of a history with the one before it; false: there is none.
@@ -47,7 +47,7 @@ func (h History) SinceLast() (Since, bool) {
 	return out, true
 }
 
-// Continued compares a cell of a run that has just been played with the run before it; false: none of these histories
+// Continued compares a cell of a run that has just been played with the previous run; false if none of these histories
 // is of that cell on this machine.
 func Continued(all []History, c *metrics.Cell) (Since, bool) {
 	if !Counts(c) {
@@ -63,11 +63,11 @@ func Continued(all []History, c *metrics.Cell) (Since, bool) {
 	return h.SinceLast()
 }
 
-// mostKept are the moves that a journal keeps of the figures of single steps.
+// mostKept limits the moves that a journal keeps for figures of steps.
 const mostKept = 100
 
-// Event is what a journal keeps: every figure of the run and its phases, and those of steps that moved as they seldom
-// do.
+// Event returns what a journal keeps: every figure of the run and its phases, and those of steps that moved unusually
+// far.
 func (s Since) Event() event.SinceLast {
 	out := event.SinceLast{Run: s.Last.Name, Started: s.Last.Started, Earlier: s.Earlier}
 	for _, m := range s.With {
@@ -116,7 +116,7 @@ func (h History) move(path string) (Move, bool) {
 	q1, q3 := stats.Percentile(changes, 25), stats.Percentile(changes, 75)
 	usual := q3 + 3*(q3-q1)
 	if math.IsInf(usual, 0) || math.IsNaN(usual) {
-		return m, true // the figure was 0, so that no change of it can be compared with another
+		return m, true // the figure was 0, so its relative changes cannot be compared
 	}
 	m.Usual = usual
 	better := h.Runs[n].Figures[path].Better

@@ -71,7 +71,7 @@ func readAMD(device string) gpuReading {
 	if sharedMemory(device) {
 		r.memUsed += figure(device, "mem_info_gtt_used")
 	}
-	// power1_average is what newer kernels call power1_input; microwatts, as hwmon has it.
+	// power1_average is what newer kernels call power1_input; in microwatts, like all power values of hwmon.
 	r.power = first(figure(device, "hwmon/hwmon*/power1_average"), figure(device, "hwmon/hwmon*/power1_input")) / 1e6
 	r.temp = figure(device, "hwmon/hwmon*/temp1_input") / 1000
 	r.smClock = figure(device, "hwmon/hwmon*/freq1_input") / 1e6

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// FreeDisk is how many bytes an ordinary user may still write below a folder, which need not exist yet.
+// FreeDisk returns how many bytes an ordinary user can still write in a folder, which need not exist yet.
 func FreeDisk(dir string) (int64, error) {
 	for dir != filepath.Dir(dir) {
 		if _, err := os.Stat(dir); err == nil {

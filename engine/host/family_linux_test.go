@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A zombie holds nothing, and where nobody reaps it, it stays for ever: Stop must not wait for it.
+// A zombie holds no resources, and stays for ever if no process reaps it: Stop must not wait for it.
 func TestFamily_Zombie(t *testing.T) {
 	cmd := exec.Command("true")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -6,7 +6,7 @@ import (
 )
 
 // ways are the ways to read GPUs, in the order in which they are tried. The first that finds a GPU is used:
-// nvidia-smi reads the same as NVML, more slowly, and an integrated GPU beside a card computes nothing here.
+// nvidia-smi reads the same as NVML, more slowly, and an integrated GPU beside a card does not run the model.
 var ways = []struct {
 	source string
 	open   func(context.Context, Options) (*gpus, error)

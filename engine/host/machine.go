@@ -9,7 +9,6 @@ import (
 	"github.com/shirou/gopsutil/v4/cpu"
 	"github.com/shirou/gopsutil/v4/disk"
 	"github.com/shirou/gopsutil/v4/mem"
-	gopsnet "github.com/shirou/gopsutil/v4/net"
 	"github.com/shirou/gopsutil/v4/process"
 )
 
@@ -132,18 +131,12 @@ func Tree(pid int) []int {
 // Listener finds the process that listens on a TCP port of this machine; false if there is none or the operating
 // system does not say, as for other users' processes.
 func Listener(ctx context.Context, port int) (pid int, command string, ok bool) {
-	connections, err := gopsnet.ConnectionsWithContext(ctx, "tcp")
-	if err != nil {
+	all, err := socketsAt(ctx, port)
+	i := slices.IndexFunc(all, func(s socket) bool { return s.pid > 0 })
+	if err != nil || i < 0 {
 		return 0, "", false
 	}
-	i := slices.IndexFunc(connections, func(c gopsnet.ConnectionStat) bool {
-		return c.Status == "LISTEN" && int(c.Laddr.Port) == port && c.Pid > 0
-	})
-	if i < 0 {
-		return 0, "", false
-	}
-	pid = int(connections[i].Pid)
-	return pid, commandName(pid), true
+	return all[i].pid, commandName(all[i].pid), true
 }
 
 // DiskFree is the number of free bytes for this user on the disk of path.

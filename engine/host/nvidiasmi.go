@@ -204,7 +204,7 @@ func parseSMI(line string) (index int, row smiRow, ok bool) {
 	}
 	told := func(v float64) float64 {
 		if math.IsNaN(v) {
-			return 0 // GPU's word for "not told"
+			return 0 // GPU uses 0 for unknown
 		}
 		return v
 	}

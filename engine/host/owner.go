@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 
-	gopsnet "github.com/shirou/gopsutil/v4/net"
 	"github.com/shirou/gopsutil/v4/process"
 )
 
@@ -31,16 +30,16 @@ func listeners(ctx context.Context, address string) []listening {
 	if err != nil || notPort != nil {
 		return nil
 	}
-	all, err := gopsnet.ConnectionsWithContext(ctx, "tcp")
+	all, err := socketsAt(ctx, port)
 	if err != nil {
 		return nil
 	}
 	var out []listening
-	for _, c := range all {
-		if c.Status != "LISTEN" || int(c.Laddr.Port) != port || !covers(c.Laddr.IP, host) {
+	for _, s := range all {
+		if !covers(s.ip, host) {
 			continue
 		}
-		l := listening{pid: int(c.Pid)}
+		l := listening{pid: s.pid}
 		if l.pid > 0 {
 			l.command = commandName(l.pid)
 		}

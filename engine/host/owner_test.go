@@ -15,6 +15,7 @@ import (
 
 // A server that was left over listens late, while the one that was started loads: what answers is not ours.
 func TestStart_AnotherProcessAnswers(t *testing.T) {
+	t.Parallel()
 	address := freeAddress(t)
 	left := exec.Command(os.Args[0])
 	left.Env = append(os.Environ(), childEnv+"=late", "HOMELLM_TEST_ADDR="+address)

@@ -224,6 +224,7 @@ func TestStart_CrashMidRun(t *testing.T) {
 }
 
 func TestStart_NeverReady(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	spec := specOf("never_ready", dir, freeAddress(t))
 	// Long enough for the line to be written on a busy machine; the log is what is tested.
@@ -297,6 +298,7 @@ func TestStart_CommandMissing(t *testing.T) {
 }
 
 func TestStop_Deaf(t *testing.T) {
+	t.Parallel()
 	spec := specOf("deaf", t.TempDir(), freeAddress(t))
 	spec.Grace = 100 * time.Millisecond
 	p, err := Start(t.Context(), spec)
@@ -313,6 +315,7 @@ func TestStop_Deaf(t *testing.T) {
 }
 
 func TestStop_Grandchildren(t *testing.T) {
+	t.Parallel()
 	spec := specOf("family", t.TempDir(), freeAddress(t))
 	spec.Grace = 100 * time.Millisecond
 	p, err := Start(t.Context(), spec)

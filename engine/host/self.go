@@ -8,7 +8,7 @@ import (
 )
 
 // SelfCPU is the processor time that this process has used so far, all threads together; false
-// where the operating system does not tell.
+// where the operating system does not report it.
 func SelfCPU() (time.Duration, bool) {
 	p, err := process.NewProcess(int32(os.Getpid())) // process ids fit 32 bits
 	if err != nil {

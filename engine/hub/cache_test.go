@@ -189,7 +189,7 @@ func TestSameOrigin(t *testing.T) {
 	}
 }
 
-// An interrupted download is listed, is gone when the file is whole, and is not removed while it is being fetched.
+// An interrupted download is listed, no longer when the file is complete, and is not removed while it is being fetched.
 func TestPullLeftovers(t *testing.T) {
 	h := newTestHub(t)
 	c := Cache{Dir: t.TempDir()}
@@ -208,7 +208,7 @@ func TestPullLeftovers(t *testing.T) {
 		t.Errorf("a download was interrupted, and it has %+v", got)
 	}
 	mustPull(t, c, h, PullSpec{})
-	leave("model.safetensors", h.etag("model.safetensors")) // killed before it could tidy up
+	leave("model.safetensors", h.etag("model.safetensors")) // the pull was killed before it could clean up
 	mustPull(t, c, h, PullSpec{})
 	if got := leftovers(t, c, h.repo); !slices.Equal(got, kept) {
 		t.Errorf("left over: %v, want %v", got, kept)

@@ -28,7 +28,7 @@ func (f File) contradicts(promised File) string {
 	return ""
 }
 
-// find is the file that has a path.
+// find returns the file with a path.
 func find(files []File, path string) (f File, ok bool) {
 	i := slices.IndexFunc(files, func(f File) bool { return f.Path == path })
 	if i < 0 {
@@ -47,12 +47,12 @@ var (
 type PullSpec struct {
 	Repo     string // organisation/model
 	Revision string // a commit pins it; a branch or tag is looked up; empty: main
-	Files    []File // exactly these; empty: those that Choose takes
+	Files    []File // exactly these; empty: those that Choose selects
 	Choose   func(listed []File) ([]File, error)
 }
 
-// choose selects the files of a repository that a spec asks for, small ones first: what is wrong with
-// the account or the name shows early, and a server can read the configuration.
+// choose selects the files of a repository that a spec asks for, small ones first, so that a wrong account or name is
+// noticed early and a server can already read the configuration.
 func (s PullSpec) choose(listed []File) (chosen []File, err error) {
 	for _, want := range s.Files {
 		f, ok := find(listed, want.Path)
@@ -77,7 +77,7 @@ const defaultRevision = "main"
 // ErrBusy says that a pull holds what was to be removed.
 var ErrBusy = errors.New("a pull of it is in progress")
 
-// noSpace is the error of a disk that is full, or too small for a pull.
+// noSpace returns the error for a disk that is full or too small for a pull.
 func noSpace(format string, args ...any) error {
 	return exit.Errorf(exit.Environment, "homellm models rm NAME frees space, HF_HOME names another disk", format, args...)
 }

@@ -1,8 +1,9 @@
-// Package hub downloads models from a hub that speaks Hugging Face's protocol into the cache that its
-// programs share: what a repository holds, resumed and verified transfers, what of them is on disk.
+// Package hub downloads models from a hub that speaks Hugging Face's protocol into the cache that its programs share.
+// It lists repositories, resumes and verifies transfers, and finds what is on disk.
 //
 // The input is endpoints, tokens, folders and callbacks that choose files and show progress; the output is files and
-// what is wrong with them. It reads no environment, prints nothing, and does not know which files a model needs.
+// reports of what is wrong with them. It does not read the environment, prints nothing, and does not know which files a
+// model needs.
 package hub
 
 import (
@@ -24,7 +25,7 @@ type Hub struct {
 	Endpoint  string            // base URL; empty: https://huggingface.co
 	Token     string            // sent to Endpoint and to no other host; empty: none
 	Agent     string            // User-Agent; empty: none
-	Transport http.RoundTripper // nil: one that is fit for large files
+	Transport http.RoundTripper // nil: one that suits large files
 
 	Attempts int           // tries of one request that makes no progress; 0: 5
 	Backoff  time.Duration // before the second try, doubled for each further one; 0: one second

@@ -21,7 +21,7 @@ import (
 // piece is a part of a large file that is small enough to be fetched in no time.
 const piece = 3 << 20
 
-// testHub is a hub, and another host that keeps its large files.
+// testHub is a hub with another host that stores its large files.
 type testHub struct {
 	hub, store *httptest.Server
 
@@ -34,7 +34,7 @@ type testHub struct {
 	requests []string // host, method, path and range
 	leaked   []string // tokens that came to the store
 	hashes   map[*byte]string
-	rate     float64   // bytes a second over all connections; 0: as fast as it goes
+	rate     float64   // bytes a second over all connections; 0: unlimited
 	free     time.Time // when the line is free again
 	signed   int       // number of the address that is valid; older ones ran out
 }
@@ -298,7 +298,7 @@ func (h *testHub) stopAfter(bytes int, stopped func()) {
 	})
 }
 
-// told is what a user reads of an error: what is wrong, and what helps.
+// told returns an error as a user reads it: what is wrong, and what helps.
 func told(err error) string {
 	if f, ok := errors.AsType[*exit.Failure](err); ok {
 		return err.Error() + ": " + f.Hint

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,6 +21,9 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if err := flag.Set("test.parallel", "8"); err != nil { // most of each test is waiting
+		panic(err)
+	}
 	os.Exit(m.Run())
 }
 
@@ -29,7 +33,8 @@ func pullCommand(h *testHub, c Cache) *exec.Cmd {
 	return cmd
 }
 
-// A pull is killed with SIGKILL in the middle, three times: each next one continues where the last one was.
+// A pull is killed with SIGKILL in the middle, three times: each time the next one continues where the last one
+// stopped.
 func TestPullAfterKill(t *testing.T) {
 	h := newTestHub(t)
 	h.put("model.safetensors", noise(3, 8*piece+99))

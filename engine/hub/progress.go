@@ -9,7 +9,7 @@ import (
 type Progress struct {
 	File           string // being fetched
 	Files          int    // of how many
-	Number         int    // this is which, from 1
+	Number         int    // number of this file, from 1
 	Done, Total    int64  // bytes of the whole pull; Done includes what was there before
 	BytesPerSecond float64
 	ETA            time.Duration // 0: not known yet

@@ -13,7 +13,7 @@ import (
 // PullOptions say how.
 type PullOptions struct {
 	Progress func(Progress)                  // called some ten times a second; nil: not
-	Free     func(dir string) (int64, error) // bytes that the disk has left; nil: not checked
+	Free     func(dir string) (int64, error) // free bytes on the disk; nil: not checked
 }
 
 // Pulled is the outcome of a pull.
@@ -99,7 +99,7 @@ func (c Cache) checkRoom(repo string, files []File, free func(string) (int64, er
 	return nil
 }
 
-// started is how many bytes of an interrupted download are there.
+// started returns how many bytes of an interrupted download have arrived.
 func (c Cache) started(repo string, f File) int64 {
 	info, err := os.Stat(c.blob(repo, f.Hash) + partSuffix)
 	if err != nil || info.Size() > f.Bytes {

@@ -157,7 +157,7 @@ func TestPullChosenFiles(t *testing.T) {
 	}
 }
 
-// Answers that another try would not change are explained.
+// Answers that another try cannot change are explained.
 func TestPullRefused(t *testing.T) {
 	status := func(status int, code, message string) func(http.ResponseWriter, *http.Request) bool {
 		return func(w http.ResponseWriter, _ *http.Request) bool {

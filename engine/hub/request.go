@@ -18,9 +18,8 @@ import (
 	"homellm/engine/exit"
 )
 
-// ready returns the hub with a transport. The default one speaks HTTP/1.1, because Go limits how many bytes of a
-// body may
-// be on their way in HTTP/2.
+// ready returns the hub with a transport. The default one speaks HTTP/1.1, because Go limits how many bytes of a body
+// may be in flight in HTTP/2.
 func (h Hub) ready() *Hub {
 	if h.Transport == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()
@@ -40,7 +39,7 @@ func (h *Hub) redirect(next *http.Request, via []*http.Request) error {
 	if len(via) >= redirects {
 		return exit.Errorf(exit.Environment, "", "the hub redirects in a circle")
 	}
-	next.Header.Del("Referer") // it may hold a signature
+	next.Header.Del("Referer") // it may contain a signature
 	h.authorize(next)
 	return nil
 }
@@ -59,7 +58,7 @@ func (h *Hub) owns(u *url.URL) bool {
 	return err == nil && u.Scheme == own.Scheme && strings.EqualFold(u.Host, own.Host)
 }
 
-// get sends a GET and has the answer read. The request is cancelled when it brings nothing for too long.
+// get sends a GET and calls read with the response. The request is cancelled if no data arrives for too long.
 func (h *Hub) get(ctx context.Context, address, byteRange string, read func(*http.Response) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -82,7 +81,7 @@ func (h *Hub) get(ctx context.Context, address, byteRange string, read func(*htt
 		response.Body = body{response.Body, func() { timer.Reset(idle) }}
 		return read(response)
 	}
-	if e, ok := errors.AsType[*exit.Failure](err); ok { // of a redirect
+	if e, ok := errors.AsType[*exit.Failure](err); ok { // redirect returned it
 		return e
 	}
 	if u, ok := errors.AsType[*url.Error](err); ok {
@@ -162,14 +161,14 @@ var hints = map[string]string{
 }
 
 var (
-	// passing are the states of a server that may pass.
+	// passing lists the status codes that may go away with another try.
 	passing = []int{408, 429, 500, 502, 503, 504}
-	// expired are how a host answers that keeps files for the hub, and was given an address that has expired: the hub
-	// gives a new one.
+	// expired lists the status codes with which a host that stores files for the hub rejects an expired address. The hub
+	// gives out a new one.
 	expired = []int{400, 401, 403, 404, 410}
 )
 
-// longestPause is how long a server that asks for a pause is waited for.
+// longestPause is the longest requested pause that is waited for.
 const longestPause = 2 * time.Minute
 
 // refusal is the error of an answer that says no to a repository, or to a file of it; transient where that may pass.
@@ -178,7 +177,7 @@ func (h *Hub) refusal(r *http.Response, repo, file string) error {
 	if message := r.Header.Get("X-Error-Message"); message != "" {
 		why += " (" + message + ")"
 	}
-	seconds, _ := strconv.ParseUint(r.Header.Get("Retry-After"), 10, 31) // without a number it is the usual pause
+	seconds, _ := strconv.ParseUint(r.Header.Get("Retry-After"), 10, 31) // 0 if there is no number: the usual pause
 	pause := time.Duration(seconds) * time.Second
 	passes := slices.Contains(passing, r.StatusCode) || slices.Contains(expired, r.StatusCode) && !h.owns(r.Request.URL)
 	if passes && pause > longestPause {

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 )
 
-// paths are those of the files and links of a commit's snapshot that can be listed, and why others cannot.
+// paths returns the paths of the files and links in a commit's snapshot that can be listed, and why others cannot.
 func (c Cache) paths(repo, commit string) (paths []string, failed error) {
 	_ = fs.WalkDir(os.DirFS(c.Snapshot(repo, commit)), ".", func(p string, d fs.DirEntry, err error) error {
 		if failed = cmp.Or(failed, err); err == nil && !d.IsDir() {
@@ -18,7 +18,7 @@ func (c Cache) paths(repo, commit string) (paths []string, failed error) {
 	return paths, failed
 }
 
-// Files are the files of a commit's snapshot. What cannot be read is not there.
+// Files returns the files in a commit's snapshot, without those that cannot be read.
 func (c Cache) Files(repo, commit string) (files []File) {
 	if commit == "" {
 		return nil
@@ -33,7 +33,7 @@ func (c Cache) Files(repo, commit string) (files []File) {
 	return files
 }
 
-// Present are those of the promised files that a commit's snapshot has, and the paths of the others.
+// Present returns those of the promised files that are in a commit's snapshot, and the paths of the others.
 func (c Cache) Present(repo, commit string, promised []File) (present []File, missing []string) {
 	here := c.Files(repo, commit)
 	for _, want := range promised {
@@ -46,7 +46,7 @@ func (c Cache) Present(repo, commit string, promised []File) (present []File, mi
 	return present, missing
 }
 
-// Interrupted are the files of a repository whose downloads were interrupted, with the bytes that are there.
+// Interrupted returns the files of a repository whose downloads were interrupted, with the bytes that have arrived.
 func (c Cache) Interrupted(repo string) (files []File) {
 	blobs, _ := os.ReadDir(c.blob(repo, ""))
 	for _, b := range blobs {
@@ -59,7 +59,7 @@ func (c Cache) Interrupted(repo string) (files []File) {
 	return files
 }
 
-// hashOfName is the hash in the name of the file that a link leads to; "" if there is none.
+// hashOfName returns the hash in the name of the file that a link leads to; "" if there is none.
 func hashOfName(link string) string {
 	target, _ := os.Readlink(link)
 	if name := filepath.Base(target); hashName.MatchString(name) {

@@ -16,9 +16,9 @@ import (
 	"homellm/engine/exit"
 )
 
-// A file that is being fetched is kept next to its future place. It grows from its start, so its size says how much is
-// there. A second file holds its path in the repository, since the name is only a hash. What a power failure takes
-// from the disk is found by the hash.
+// A file that is being fetched is kept next to its future place. It grows from its start, so its size says how much has
+// arrived. A second file holds its path in the repository, since the name is only a hash. Data that a power failure
+// loses is detected by the hash.
 const (
 	partSuffix = ".part"
 	pathSuffix = ".path" // after partSuffix
@@ -66,7 +66,7 @@ func (h *Hub) download(ctx context.Context, repo, commit string, f File, path st
 	if err != nil {
 		return err
 	}
-	defer out.Close() // Sync reports what a write did not
+	defer out.Close() // Sync reports errors that Write did not
 	p := &part{file: out, want: f, sum: newHash(f.Hash, f.Bytes), meter: m}
 	info, err := out.Stat()
 	if err == nil {
@@ -88,13 +88,13 @@ func (h *Hub) download(ctx context.Context, repo, commit string, f File, path st
 			return exit.Errorf(exit.Environment, "pull again, and look at the models file if it happens again",
 				"%s arrived with hash %s, want %s; it was removed", f.Path, sum, f.Hash)
 		}
-		err = p.restart() // what was there before may be wrong
+		err = p.restart() // the earlier part may be wrong
 	}
 	return err
 }
 
-// request asks for everything that is missing, and keeps what arrives. It asks the hub every time, because the
-// address that the hub redirects to may expire.
+// request requests everything that is missing and keeps what arrives. It asks the hub every time, because the address
+// to which the hub redirects may expire.
 func (h *Hub) request(ctx context.Context, repo, commit string, p *part) error {
 	address := h.endpoint() + "/" + repo + "/resolve/" + commit + "/" + (&url.URL{Path: p.want.Path}).EscapedPath()
 	before, from := p.have, fmt.Sprintf("%d-", p.have)
@@ -104,7 +104,7 @@ func (h *Hub) request(ctx context.Context, repo, commit string, p *part) error {
 			if got := r.Header.Get("Content-Range"); !strings.HasPrefix(got, "bytes "+from) {
 				return fmt.Errorf("the server sends %q, want %q", got, "bytes "+from)
 			}
-		case http.StatusOK: // the server knows no ranges and sends the file from its start
+		case http.StatusOK: // the server does not support ranges and sends the file from its start
 			if err := p.restart(); err != nil {
 				return err
 			}
@@ -117,7 +117,7 @@ func (h *Hub) request(ctx context.Context, repo, commit string, p *part) error {
 		}
 		n, err := io.CopyBuffer(p, io.LimitReader(r.Body, left), make([]byte, 256<<10))
 		switch {
-		case errors.As(err, new(*fs.PathError)): // of the file, not of the connection
+		case errors.As(err, new(*fs.PathError)): // an error of the file, not of the connection
 			return err
 		case n == left:
 			return nil

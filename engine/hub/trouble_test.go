@@ -35,7 +35,7 @@ var troubles = []struct {
 		w.WriteHeader([]int{429, 503}[n%2])
 		return true
 	}},
-	// Every request brings something: its tries count anew.
+	// Every request makes progress, so the count of tries starts again.
 	{name: "cut connections", attempts: 2, stores: 10,
 		do: onLarge(func(h *testHub, path string, w http.ResponseWriter, r *http.Request) bool {
 			cut(w, r, h.files[path], 1<<20)
@@ -247,6 +247,7 @@ func TestPullGivesUp(t *testing.T) {
 
 // A pause that a hub asks for is kept.
 func TestPullPauses(t *testing.T) {
+	t.Parallel()
 	h := newTestHub(t)
 	var first time.Time
 	h.set(func(w http.ResponseWriter, r *http.Request) bool {

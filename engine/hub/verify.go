@@ -22,9 +22,9 @@ type Verified struct {
 	Unknown string // why that is not known
 }
 
-// Verify reads every file of a snapshot and compares its hash with the one that want has for its path, or else with the
-// one in its name. A file with another hash is removed, so that nothing is left that looks valid and the next pull
-// fetches it; one that cannot be read, or whose hash is not known, stays.
+// Verify reads every file of a snapshot and compares its hash with that of the file of the same path in want, or else
+// with the hash in its name. A file with another hash is removed, so that no invalid file remains and the next pull
+// fetches it. A file that cannot be read, or whose hash is not known, stays.
 func (c Cache) Verify(ctx context.Context, repo, commit string, want []File) (out []Verified, err error) {
 	paths, err := c.paths(repo, commit)
 	for i := 0; i < len(paths) && err == nil; i++ {
@@ -59,7 +59,7 @@ func verify(ctx context.Context, path, promised string) Verified {
 	return Verified{Wrong: fmt.Sprintf("has hash %s, want %s; removed", got, want)}
 }
 
-// hashOf reads a file and returns its hash, of the same kind as like. Without like it only opens the file.
+// hashOf reads a file and returns its hash, of the same kind as like. If like is empty, it only opens the file.
 func hashOf(ctx context.Context, path, like string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -86,7 +86,7 @@ func newHash(like string, bytes int64) hash.Hash {
 	return h
 }
 
-// hashFile adds what is in a file to a hash. When ctx ends it closes the file, which ends the reading.
+// hashFile adds the contents of a file to a hash. When ctx ends it closes the file, which stops the reading.
 func hashFile(ctx context.Context, sum hash.Hash, f *os.File) (int64, error) {
 	defer context.AfterFunc(ctx, crash.Guarded(func() { _ = f.Close() }))()
 	n, err := io.Copy(sum, f)

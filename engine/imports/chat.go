@@ -12,17 +12,17 @@ import (
 	"homellm/engine/wire"
 )
 
-// conversation is what becomes of one chat.
+// conversation is made from one chat.
 type conversation struct {
 	id, title, system string
 	given             string // file
-	line              int    // of that file; 0: it holds one chat
+	line              int    // of that file; 0: the file has one chat
 	tools             []*tool
 	live              bool
 	steps             []step
 }
 
-// step is a question with what followed it.
+// step is a question with the replies to it.
 type step struct {
 	id      string
 	ask     string
@@ -30,8 +30,8 @@ type step struct {
 	goesOn  bool     // there was an earlier question
 	wait    time.Duration
 	replies []reply
-	most    int // requests; 0: as many as homellm makes by itself
-	tokens  int // of a reply; 0: not said
+	most    int // limit on requests; 0: homellm's default
+	tokens  int // limit on the tokens of a reply; 0: unknown
 }
 
 // reply is a recorded reply.
@@ -42,17 +42,17 @@ type reply struct {
 
 // exchange is a question with the messages that followed it, up to the next.
 type exchange struct {
-	from, to int // in the messages of the chat
+	from, to int // indexes in the messages of the chat
 	ask      string
 	images   []wire.Image
 	replies  []reply
 	thoughts int
 	waiting  []string // ids of calls without a result so far
-	stays    string   // why no step can play it; empty: one can
+	stays    string   // why no step can play it; empty: a step can
 	tokens   int
 }
 
-// chat makes a conversation of a chat; false: nothing in it asks.
+// chat makes a conversation from a chat; false if the chat has no user message.
 func (b *builder) chat(chat *transcript.Chat, n int) (conversation, bool) {
 	c := conversation{id: b.id(chat.ID, fmt.Sprintf("chat%d", n+1))}
 	if chat.ID != "" && chat.ID != c.id {
@@ -87,7 +87,7 @@ func (b *builder) chat(chat *transcript.Chat, n int) (conversation, bool) {
 	return c, true
 }
 
-// exchanges divides messages by their questions. What comes before the first question belongs to none.
+// exchanges divides messages by their questions. Messages before the first question are in no exchange.
 func (b *builder) exchanges(messages []transcript.Message) []exchange {
 	var out []exchange
 	var alike map[string]int
@@ -127,7 +127,7 @@ func (b *builder) exchanges(messages []transcript.Message) []exchange {
 	return out
 }
 
-// anyReply reports whether anything is answered.
+// anyReply reports whether the messages contain a reply.
 func anyReply(messages []transcript.Message) bool {
 	for _, m := range messages {
 		if m.Role == "assistant" {
@@ -137,7 +137,7 @@ func anyReply(messages []transcript.Message) bool {
 	return false
 }
 
-// callOf are the arguments of a call, whatever the order of their keys.
+// callOf returns the arguments of a call in canonical form.
 func callOf(replies []reply, id string) string {
 	for _, r := range replies {
 		for _, c := range r.calls {
@@ -149,7 +149,7 @@ func callOf(replies []reply, id string) string {
 	return ""
 }
 
-// canonical is JSON with its keys in order and without space; what is no JSON stays.
+// canonical returns JSON with sorted keys and without white space. Text that is not JSON is returned unchanged.
 func canonical(arguments string) string {
 	var v any
 	if json.Unmarshal([]byte(arguments), &v) != nil {
@@ -162,8 +162,8 @@ func canonical(arguments string) string {
 	return string(out)
 }
 
-// add adds a message of the assistant. One that follows another directly belongs to it: a reply that calls nothing
-// ends its question.
+// add adds a message of the assistant. If it directly follows another reply, it is appended to that one, because a
+// reply without calls ends its question.
 func (x *exchange) add(b *builder, m transcript.Message) {
 	if m.ReasoningContent != "" {
 		x.thoughts++
@@ -190,7 +190,7 @@ func (x *exchange) answer(b *builder, id string) {
 	x.waiting = slices.DeleteFunc(x.waiting, func(other string) bool { return other == id })
 }
 
-// giveBefore puts what stands before the first step beside the scenario.
+// giveBefore writes the messages before the first step to a file beside the scenario.
 func (b *builder) giveBefore(c *conversation, messages []transcript.Message, questions int) {
 	var out []any
 	if c.system != "" {
@@ -210,7 +210,7 @@ func (b *builder) giveBefore(c *conversation, messages []transcript.Message, que
 		text.Plural(len(messages), "message"), text.Plural(questions, "question"))
 }
 
-// step makes a step of an exchange.
+// step makes a step from an exchange.
 func (b *builder) step(c *conversation, x exchange, messages []transcript.Message, n int) step {
 	s := step{ask: x.ask, goesOn: n > 0, replies: x.replies, tokens: x.tokens}
 	prefix := "q"
@@ -220,7 +220,7 @@ func (b *builder) step(c *conversation, x exchange, messages []transcript.Messag
 	s.id = fmt.Sprintf("%s%d", prefix, n+1)
 	s.wait = b.wait(messages, x.from)
 	if len(x.images) > 0 && s.ask == "" {
-		b.note("a question that is only an image says a full stop")
+		b.note("a question that is only an image gets a full stop as its text")
 		s.ask = "."
 	}
 	if more := len(x.images) - mostImages; more > 0 {
@@ -233,12 +233,12 @@ func (b *builder) step(c *conversation, x exchange, messages []transcript.Messag
 	if x.thoughts > 0 {
 		b.note("what the assistant thought before replies of steps is left out: only replies are recorded")
 	}
-	if x.stays != "" { // only the last one is played all the same
+	if x.stays != "" { // only the last exchange may have a reason and is played anyway
 		b.note("%s: %s: what follows is left out", s.id, x.stays)
 		s.replies = cut(s.replies, messages[x.from:x.to])
 	}
 	if !c.live && len(s.replies) == 0 {
-		b.note("%s has no reply: one stands for it, which no request sends", s.id)
+		b.note("%s has no reply: a placeholder takes its place, which no request sends", s.id)
 		s.replies = []reply{{text: "(no reply was recorded)"}}
 	}
 	if k := len(s.replies); k > 0 && (len(s.replies[k-1].calls) > 0 || k > 8) {
@@ -247,7 +247,7 @@ func (b *builder) step(c *conversation, x exchange, messages []transcript.Messag
 	return s
 }
 
-// cut keeps the replies up to where a step would end.
+// cut returns the replies up to the one after which a step would end.
 func cut(replies []reply, messages []transcript.Message) []reply {
 	alike := map[string]int{}
 	results := map[string]string{}
@@ -267,13 +267,13 @@ func cut(replies []reply, messages []transcript.Message) []reply {
 	return replies[:min(len(replies), maxRounds)]
 }
 
-// mostImages is how many images a question shows at most.
+// mostImages is the most images that a question may show.
 const mostImages = 16
 
 // longestWait is the longest time that a step may wait.
 const longestWait = 24 * time.Hour
 
-// wait is the time between a question and what came before it.
+// wait returns the time between a question and the message before it.
 func (b *builder) wait(messages []transcript.Message, i int) time.Duration {
 	if i == 0 || messages[i].When < 0 || messages[i-1].When < 0 {
 		return 0
@@ -281,7 +281,7 @@ func (b *builder) wait(messages []transcript.Message, i int) time.Duration {
 	return b.between(messages[i-1].When, messages[i].When)
 }
 
-// between is the time from one instant to another, in seconds, as a step waits for it.
+// between returns how long a step waits for the time from one instant to another; both are in seconds.
 func (b *builder) between(from, to float64) time.Duration {
 	seconds := to - from
 	if seconds <= 0 {
@@ -292,7 +292,7 @@ func (b *builder) between(from, to float64) time.Duration {
 		return 0
 	}
 	if seconds > longestWait.Seconds() {
-		b.note("a wait of more than 24h is one of 24h")
+		b.note("a wait of more than 24h becomes one of 24h")
 		return longestWait
 	}
 	return time.Duration(seconds*1000) * time.Millisecond

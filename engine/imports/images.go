@@ -10,7 +10,7 @@ import (
 	"homellm/engine/wire"
 )
 
-// images leaves out of a chat what is no image.
+// images removes invalid images from a chat.
 func (b *builder) images(chat *transcript.Chat) {
 	for i := range chat.Messages {
 		m := &chat.Messages[i]
@@ -27,14 +27,14 @@ func (b *builder) images(chat *transcript.Chat) {
 	}
 }
 
-// imageFile puts an image beside the scenario, once.
+// imageFile adds an image file beside the scenario and returns its path. Equal images share one file.
 func (b *builder) imageFile(shown wire.Image) string {
 	sum := sha256.Sum256(shown.Data)
 	name := hex.EncodeToString(sum[:6]) + "." + strings.TrimPrefix(shown.Media, "image/")
 	return b.beside("images", name, shown.Data)
 }
 
-// shown is a message as chat completions have it: with images its content is a list of parts.
+// shown returns a message in the form of chat completions: with images its content is a list of parts.
 func shown(m wire.Message) any {
 	if len(m.Images) == 0 {
 		return m

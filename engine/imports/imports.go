@@ -1,6 +1,6 @@
-// Package imports turns recorded chats and traces into scenarios: texts beside them, recorded replies, tools with the
-// results that they gave. The input is chats that [transcript] has read; the output is files and a list of what could
-// not be taken over.
+// Package imports turns recorded chats and traces into scenarios, with files for long texts, recorded replies, and
+// tools with their recorded results. The input is chats that [transcript] has read; the output is files and a list of
+// what could not be imported.
 //
 // It does not know how a scenario is planned or played.
 package imports
@@ -21,16 +21,16 @@ import (
 
 // Options say how a scenario is made.
 type Options struct {
-	Name  string // of the scenario, and of what is written beside it
-	Of    string // what it is made of, as the user named it
-	Waits bool   // waits are written from the times of the messages
+	Name  string // of the scenario and of the files beside it
+	Of    string // the source, as the user named it
+	Waits bool   // make waits from the times of the messages
 	Last  int    // most user messages of a chat that become steps; 0: as many as fit
 	Chats int    // most chats
 
 	// Image says what is wrong with the contents of an image.
 	Image func(data []byte) error
 
-	// Check says what is wrong with a scenario; the files beside it are those of the map.
+	// Check says what is wrong with a scenario; the map holds the files beside it.
 	Check func(scenario []byte, beside map[string][]byte) syntax.Diagnostics
 }
 
@@ -38,7 +38,7 @@ type Options struct {
 type Made struct {
 	Scenario []byte
 	Beside   map[string][]byte // by their paths in the folder of the scenario
-	Notes    []string          // what is not as it was in the chats
+	Notes    []string          // differences from the chats
 	Left     syntax.Diagnostics
 	Chats    int
 	Steps    int
@@ -47,12 +47,12 @@ type Made struct {
 // The limits of a scenario.
 const (
 	maxSteps  = 1000    // of all chats together
-	mostLast  = 50      // user messages of a chat that become steps, if nothing else is said
+	mostLast  = 50      // user messages of a chat that become steps, by default
 	maxGiven  = 4 << 20 // bytes of a file beside a scenario
 	maxRounds = 512     // requests for one user message
 )
 
-// Make makes a scenario of chats, by their indexes in the file.
+// Make makes a scenario from chats, given their indexes in the file.
 func Make(f *transcript.File, which []int, opt Options) (*Made, error) {
 	var chats []*transcript.Chat
 	var left syntax.Diagnostics
@@ -89,34 +89,34 @@ func Make(f *transcript.File, which []int, opt Options) (*Made, error) {
 		case err == nil:
 			return b.made, nil
 		case errors.Is(err, errTooLarge) && opt.Last == 0 && last > 1:
-			last /= 2 // more of the chats is in context from the beginning
+			last /= 2 // fewer messages become steps, and more are in context from the beginning
 		default:
 			return nil, err
 		}
 	}
 }
 
-// errTooLarge says that a scenario would be larger than one can be.
+// errTooLarge says that a scenario would exceed the size limit.
 var errTooLarge = errors.New("the scenario would be too large: take fewer chats, or fewer of their last messages")
 
 // builder makes one scenario.
 type builder struct {
 	Options
 	last    int
-	several bool // chats
+	several bool // more than one chat
 	made    *Made
 	ids     map[string]bool
 	notes   []counted
 	texts   map[string]string // files of results, by their text
 }
 
-// counted is a note that holds of several places.
+// counted is a note with the number of places that it applies to.
 type counted struct {
 	text  string
 	times int
 }
 
-// note says what is not as it was; the same is said once.
+// note records a difference from the chats. Equal notes are counted.
 func (b *builder) note(format string, args ...any) {
 	s := fmt.Sprintf(format, args...)
 	if i := slices.IndexFunc(b.notes, func(n counted) bool { return n.text == s }); i >= 0 {
@@ -169,12 +169,12 @@ func (b *builder) build(f *transcript.File, chats []*transcript.Chat) error {
 		return errTooLarge
 	}
 	if found.Errors() {
-		return fmt.Errorf("what would be written is no valid scenario: %w", found)
+		return fmt.Errorf("what would be written is not a valid scenario: %w", found)
 	}
 	return nil
 }
 
-// requests notes what the requests of the chats say beside their messages.
+// requests notes which settings of the chats' requests are left out.
 func (b *builder) requests(chats []*transcript.Chat) {
 	keys := map[string]bool{}
 	for _, c := range chats {
@@ -198,7 +198,7 @@ func (b *builder) requests(chats []*transcript.Chat) {
 	}
 }
 
-// longestReply is the most tokens that the requests of the chats ask for; 0: they do not say.
+// longestReply returns the largest token limit in the requests of the chats; 0 if they have none.
 func longestReply(chats []*transcript.Chat) int {
 	most := 0
 	for _, c := range chats {
@@ -212,7 +212,7 @@ func longestReply(chats []*transcript.Chat) int {
 	return most
 }
 
-// short is a text of strangers on one line, for a note.
+// short returns the beginning of an untrusted text on one line, for a note.
 func short(s string) string {
 	var b strings.Builder
 	for _, r := range text.OneLine(s) {
@@ -228,10 +228,10 @@ func short(s string) string {
 	return b.String()
 }
 
-// noIdentifier is what identifiers do not hold.
+// noIdentifier matches characters that identifiers cannot contain.
 var noIdentifier = regexp.MustCompile(`[^a-z0-9]+`)
 
-// id makes an identifier of a name, one that nothing else has.
+// id makes a unique identifier from a name.
 func (b *builder) id(name, otherwise string) string {
 	id := strings.Trim(noIdentifier.ReplaceAllString(strings.ToLower(name), "_"), "_")
 	if len(id) > 40 {

@@ -26,7 +26,7 @@ func check(scenario []byte, beside map[string][]byte) syntax.Diagnostics {
 	return dsl.Validate(dsl.File{Name: Unwritten, Data: scenario, Dir: Folder(beside)}, &dsl.Library{}, judge.Vocabulary())
 }
 
-// importing makes a scenario of all chats of a file.
+// importing makes a scenario from all chats of a file.
 func importing(data string, opt Options) (*transcript.File, *Made, error) {
 	f, found := transcript.Read("f", []byte(data), "")
 	if found.Errors() {
@@ -45,7 +45,7 @@ func importing(data string, opt Options) (*transcript.File, *Made, error) {
 	return f, made, err
 }
 
-// picture is a question that shows an image.
+// picture returns a question that shows an image.
 func picture(t *testing.T) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -56,7 +56,7 @@ func picture(t *testing.T) string {
 		wire.Image{Media: "image/png", Data: b.Bytes()}.DataURL() + `"}}]}`
 }
 
-// played are the messages of the last request of each conversation, with the reply that is kept of it.
+// played returns the messages of the last request of each conversation, and the reply that is kept.
 func played(t testing.TB, made *Made) [][]string {
 	t.Helper()
 	plan, found := dsl.Load(dsl.File{Name: "made.yaml", Data: made.Scenario, Dir: Folder(made.Beside)}, &dsl.Library{},
@@ -83,7 +83,7 @@ func played(t testing.TB, made *Made) [][]string {
 	return out
 }
 
-// lines are messages without the ids of calls, which are made anew.
+// lines returns messages without the ids of calls, which the import replaces.
 func lines(messages []dsl.Message) []string {
 	var out []string
 	for _, m := range messages {
@@ -99,7 +99,7 @@ func lines(messages []dsl.Message) []string {
 	return out
 }
 
-// original are the messages of a chat in the same form.
+// original returns the messages of a chat in the same form.
 func original(c *transcript.Chat) []string {
 	var out []dsl.Message
 	for _, m := range c.Messages {
@@ -108,7 +108,7 @@ func original(c *transcript.Chat) []string {
 	return lines(out)
 }
 
-// recorded is a file of testdata; its README says where its shape comes from.
+// recorded reads a file in testdata; the README there says where its form comes from.
 func recorded(t testing.TB, name string) string {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join("testdata", name))
@@ -118,7 +118,8 @@ func recorded(t testing.TB, name string) string {
 	return string(data)
 }
 
-// TestMake_SaysTheSame holds that a scenario says what the chat said, to the letter, however much of it is given.
+// TestMake_SaysTheSame checks that a scenario has exactly the texts of the chat, however much of it is in the given
+// history.
 func TestMake_SaysTheSame(t *testing.T) {
 	const q, r = `{"role":"user","content":"Q"}`, `{"role":"assistant","content":"R"}`
 	const ls = `{"role":"assistant","tool_calls":[{"function":{"name":"ls"}}]},{"role":"tool","content":"."}`
@@ -159,7 +160,7 @@ func TestMake_SaysTheSame(t *testing.T) {
 	}
 }
 
-// TestMake_ListsTheRest holds what is said of what a scenario cannot say.
+// TestMake_ListsTheRest checks the notes about parts of a chat that a scenario cannot express.
 func TestMake_ListsTheRest(t *testing.T) {
 	const q, r = `{"role":"user","content":"Q"}`, `{"role":"assistant","content":"R"}`
 	call := func(id string) string {
@@ -197,7 +198,7 @@ func TestMake_ListsTheRest(t *testing.T) {
 	}
 }
 
-// TestMake_Waits holds the waits between questions.
+// TestMake_Waits checks the waits between questions.
 func TestMake_Waits(t *testing.T) {
 	_, made, err := importing(`[{"role":"user","content":"Q","timestamp":5},
 {"role":"assistant","content":"R","timestamp":7},
@@ -213,7 +214,7 @@ func TestMake_Waits(t *testing.T) {
 	}
 }
 
-// TestMake_Long holds that a chat of any length fits: what no step asks is in context from the beginning.
+// TestMake_Long checks that a chat of any length fits: messages that are not steps are in context from the beginning.
 func TestMake_Long(t *testing.T) {
 	var chat strings.Builder
 	chat.WriteString(`[{"role":"system","content":"S"}`)
@@ -235,7 +236,7 @@ func TestMake_Long(t *testing.T) {
 	}
 }
 
-// TestMake_Trace holds that the lines of a trace are prompts of their lengths that share what they shared.
+// TestMake_Trace checks that the lines of a trace become prompts of the same lengths that share the same blocks.
 func TestMake_Trace(t *testing.T) {
 	_, made, err := importing(recorded(t, "mooncake.jsonl"), Options{Waits: true, Chats: 3})
 	if err != nil {
@@ -260,7 +261,7 @@ func TestMake_Trace(t *testing.T) {
 	}
 }
 
-// FuzzMake feeds imports what strangers may write: what is made is a valid scenario, which Make itself checks.
+// FuzzMake imports untrusted files: the result is a valid scenario, which Make itself checks.
 func FuzzMake(f *testing.F) {
 	f.Add(recorded(f, "agent.json"))
 	f.Add("{\"input_length\":655,\"hash_ids\":[46,47]}\n{\"input_length\":1}")

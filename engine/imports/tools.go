@@ -23,16 +23,16 @@ type tool struct {
 	results     []result
 }
 
-// result is what answers calls.
+// result is the result of some calls.
 type result struct {
 	when string // empty: it answers every call
 	text string
-	file string // holds the text instead
+	file string // has the text instead
 }
 
-// made is one call with what it got.
+// made is one call with its result.
 type made struct {
-	n         int // which call of its tool in the conversation
+	n         int // number of the call among those of its tool in the conversation
 	arguments string
 	result    string
 	answered  bool
@@ -46,7 +46,7 @@ const (
 
 var toolName = regexp.MustCompile(`[^A-Za-z0-9_-]`)
 
-// rename gives tools names that a scenario can have.
+// rename gives tools names that are valid in a scenario.
 func rename(b *builder, chat *transcript.Chat) {
 	name := func(old string) string {
 		now := toolName.ReplaceAllString(old, "_")
@@ -69,8 +69,8 @@ func rename(b *builder, chat *transcript.Chat) {
 	}
 }
 
-// tools are the tools of a conversation: those that the chat declares and those that are called, with the results that
-// the calls of steps got. Before are the messages that no step plays.
+// tools returns the tools of a conversation: those that the chat declares and those that are called, with the results
+// of the steps' calls. Before holds the messages that no step plays.
 func (b *builder) tools(chat *transcript.Chat, before, played []transcript.Message) []*tool {
 	var out []*tool
 	get := func(name string) *tool {
@@ -105,7 +105,7 @@ func (b *builder) tools(chat *transcript.Chat, before, played []transcript.Messa
 	return out
 }
 
-// calls are the calls of steps, by their tools.
+// calls holds the calls of steps, by tool.
 type calls struct {
 	order []string
 	of    map[string][]made
@@ -142,7 +142,7 @@ func callsOf(before, played []transcript.Message) calls {
 	return out
 }
 
-// parameters are the declared parameters of a tool, if a scenario can have them.
+// parameters returns the declared parameters of a tool; nil if they are not valid in a scenario.
 func (b *builder) parameters(t wire.Tool) json.RawMessage {
 	var doc any
 	if len(t.Parameters) == 0 || json.Unmarshal(t.Parameters, &doc) != nil {
@@ -158,7 +158,7 @@ func (b *builder) parameters(t wire.Tool) json.RawMessage {
 	_, root, found := syntax.Read("parameters", plain)
 	_, problems := schema.NewAnswerSchema(doc)
 	if root == nil || len(found) > 0 || len(problems) > 0 || strings.Contains(string(plain), "${") {
-		why := "it is nothing that a scenario can hold"
+		why := "a scenario cannot hold it"
 		if len(problems) > 0 {
 			why = problems[0].Message
 		}
@@ -168,7 +168,7 @@ func (b *builder) parameters(t wire.Tool) json.RawMessage {
 	return plain
 }
 
-// inferred are parameters guessed from calls.
+// inferred returns parameters guessed from calls.
 func inferred(calls []made) json.RawMessage {
 	kinds := map[string]string{}
 	for _, c := range calls {
@@ -205,7 +205,7 @@ func inferred(calls []made) json.RawMessage {
 	return out
 }
 
-// kindOf is the word of JSON Schema for the type of a value; empty: null.
+// kindOf returns JSON Schema's name for the type of a value; empty for null.
 func kindOf(v any) string {
 	switch v.(type) {
 	case string:
@@ -222,7 +222,8 @@ func kindOf(v any) string {
 	return ""
 }
 
-// results gives a tool what answers its calls: by their arguments where these decide it, else by their number.
+// results gives a tool its results: chosen by the arguments of a call if these determine the result, else by its
+// number.
 func (b *builder) results(t *tool, calls []made) {
 	conditions := byArguments(t.parameters, calls)
 	seen := map[string]bool{}
@@ -254,13 +255,13 @@ func (b *builder) results(t *tool, calls []made) {
 	}
 }
 
-// long reports whether a text is better kept in a file, and is the same when it is read from there.
+// long reports whether a text should be kept in a file and would be read back unchanged.
 func long(s string) bool {
 	return (len(s) > 200 || strings.Contains(s, "\n")) && len(s) <= maxGiven && !strings.Contains(s, "\r\n") &&
 		!strings.HasPrefix(s, "\ufeff") && strings.TrimSpace(s) != ""
 }
 
-// textFile puts a text beside the scenario, once.
+// textFile adds a text file beside the scenario and returns its path. Equal texts share one file.
 func (b *builder) textFile(name, s string) string {
 	if b.texts == nil {
 		b.texts = map[string]string{}
@@ -271,8 +272,8 @@ func (b *builder) textFile(name, s string) string {
 	return b.texts[s]
 }
 
-// byArguments are conditions that tell calls of a tool apart by what they pass; nil: that does not decide their
-// results.
+// byArguments returns conditions that distinguish calls of a tool by their arguments; nil if the arguments do not
+// determine the results.
 func byArguments(parameters json.RawMessage, calls []made) []string {
 	var declared struct {
 		Properties map[string]struct {
@@ -316,14 +317,14 @@ func byArguments(parameters json.RawMessage, calls []made) []string {
 	return out
 }
 
-// plainName is a name that conditions can name.
+// plainName matches names that conditions can use.
 var plainName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`)
 
-// words are those of conditions.
+// words are the keywords of conditions.
 var words = []string{"and", "or", "not", "in", "let", "nil", "true", "false", "if", "else", "matches", "contains",
 	"startsWith", "endsWith"}
 
-// literal is a value in a condition, if it is one that can be read there.
+// literal returns a value as a literal of a condition, and whether that is possible.
 func literal(v any) (string, bool) {
 	switch v := v.(type) {
 	case bool:

@@ -9,7 +9,7 @@ import (
 	"homellm/dsl/transcript"
 )
 
-// traceLine is a line of a trace, as it is written beside a scenario.
+// traceLine is a line of a trace file beside a scenario.
 type traceLine struct {
 	Timestamp *float64 `json:"timestamp,omitempty"` // in milliseconds
 	Input     int      `json:"input_length"`
@@ -17,7 +17,7 @@ type traceLine struct {
 	Hashes    []int64  `json:"hash_ids,omitempty"`
 }
 
-// trace makes a conversation of each line of a trace. The texts of its blocks are made up when it is planned.
+// trace makes a conversation from each line of a trace. The plan makes up the texts of its blocks.
 func (b *builder) trace(chats []*transcript.Chat) []conversation {
 	var out []conversation
 	var lines bytes.Buffer
@@ -26,7 +26,7 @@ func (b *builder) trace(chats []*transcript.Chat) []conversation {
 	for _, chat := range chats {
 		p := chat.Block
 		if p == nil {
-			b.note("an entry with texts is left out of a trace without")
+			b.note("an entry with texts is left out, because the trace has none")
 			continue
 		}
 		line := traceLine{Input: p.Tokens, Output: p.Reply}

@@ -12,8 +12,8 @@ import (
 	"homellm/engine/replace"
 )
 
-// Write writes a scenario and what belongs beside it, each file whole or not at all, and the scenario last. What is
-// there is replaced only if that is asked for; the paths of what was replaced are returned.
+// Write writes a scenario and the files beside it, each file whole or not at all, the scenario last. It replaces
+// existing files only if overwrite is set, and returns their paths.
 func (m *Made) Write(scenario string, overwrite bool) (replaced []string, err error) {
 	folder := filepath.Dir(scenario)
 	files := map[string][]byte{filepath.Base(scenario): m.Scenario}

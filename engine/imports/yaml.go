@@ -41,7 +41,7 @@ func (b *builder) write(f *transcript.File, all []conversation, chats []*transcr
 	return w.Bytes()
 }
 
-// printable keeps what may stand in a comment.
+// printable replaces characters that may not be in a comment.
 func printable(r rune) rune {
 	if text.Acts(r) || r == '\n' || r == '\u0085' || r == '\u2028' || r == '\u2029' {
 		return '?'
@@ -145,7 +145,7 @@ func (s step) write(w *bytes.Buffer) {
 	}
 }
 
-// arguments writes the arguments of a call as a mapping where that is what the model wrote, to the letter.
+// arguments writes the arguments of a call as a mapping if that reproduces the model's text exactly, else as a string.
 func arguments(s string) string {
 	var v map[string]any
 	if json.Unmarshal([]byte(s), &v) == nil && canonical(s) == s && !strings.Contains(s, "null") &&
@@ -155,7 +155,7 @@ func arguments(s string) string {
 	return quoted(reference(s))
 }
 
-// flow writes JSON as YAML has it.
+// flow writes JSON as a YAML flow value.
 func flow(data []byte) string {
 	var b strings.Builder
 	for _, r := range string(data) {
@@ -168,7 +168,7 @@ func flow(data []byte) string {
 	return b.String()
 }
 
-// scalar writes a text as a block where that keeps it to the letter, else quoted.
+// scalar writes a text as a block if that keeps it exactly, else quoted.
 func scalar(s string, indent int) string {
 	lines := strings.Split(s, "\n")
 	escaped := func(r rune) bool { return r != '\n' && odd(r) }
@@ -190,22 +190,22 @@ func scalar(s string, indent int) string {
 	return b.String()
 }
 
-// odd are characters that a YAML file holds only as escapes.
+// odd reports whether a character must be escaped in a YAML file.
 func odd(r rune) bool {
 	return r < ' ' || r >= 0x7f && r < 0xa0 || r == 0x2028 || r == 0x2029 || r == 0xfeff || r == utf8.RuneError ||
 		text.Acts(r)
 }
 
-// reference keeps what looks like a reference to a variable as text.
+// reference escapes text that looks like a reference to a variable.
 func reference(s string) string { return strings.ReplaceAll(s, "${", "$${") }
 
-// plain are texts that YAML takes as they are, anywhere.
+// plain matches texts that YAML reads literally, anywhere.
 var plain = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.?!'/-]*( [A-Za-z0-9_.?!'/-]+)*$`)
 
-// word are texts that YAML, or a version of it, takes for another value.
+// word matches texts that YAML, or a version of it, reads as another value.
 var word = regexp.MustCompile(`(?i)^(true|false|null|yes|no|on|off|y|n)$`)
 
-// quoted writes a text in quotes where it needs them.
+// quoted writes a text, in quotes if it needs them.
 func quoted(s string) string {
 	switch {
 	case plain.MatchString(s) && !word.MatchString(s):

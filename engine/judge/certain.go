@@ -12,13 +12,18 @@ import (
 	"homellm/engine/stats"
 )
 
+// bounds says whether a sample decides on which side of a limit a figure lies: a cell does, and a judge for scores.
+type bounds interface {
+	Certain(path, op string, limit float64, looks stats.Looks) metrics.Certainty
+}
+
 // certain withdraws a verdict for which the sample is too small: if the 95 % bound of a percentile lies on the other
 // side of the limit, the assertion has neither passed nor failed. An infinite bound withdraws nothing, because the
 // author accepted few samples.
 //
 // Looks are the judgements that decide whether to play on, including this one; none if the sample is judged once.
 // More is about how many more repeats would decide the open limits.
-func certain(cell *metrics.Cell, a *expr.Assertion, r expr.Result, looks stats.Looks) (out expr.Result, more int) {
+func certain(cell bounds, a *expr.Assertion, r expr.Result, looks stats.Looks) (out expr.Result, more int) {
 	if r.Verdict != expr.Pass && r.Verdict != expr.Fail {
 		return r, 0
 	}
@@ -53,7 +58,6 @@ func certain(cell *metrics.Cell, a *expr.Assertion, r expr.Result, looks stats.L
 			return r, 0 // one limit is certainly broken, so the others do not matter
 		}
 		if !s.OK {
-			s.More = max(s.More, 1)
 			if why == "" {
 				why = s.Why
 			}

@@ -83,7 +83,7 @@ func TestCertain_OfAnInterval(t *testing.T) {
 		}
 		a := plan.Cells[0].Scenario.Assert[0]
 		j := New(plan.Cells[0])
-		r, _ := certain(cell, a, a.Eval(j.lookup(cell, j.tallies[0], 0)), nil)
+		r, _ := certain(cell, a, a.Eval(j.lookup(cell, j.tallies[0], metrics.Group{}, nil)), nil)
 		if string(r.Verdict) != want {
 			t.Errorf("%s: %s (%s), want %s", that, r.Verdict, r.Why, want)
 		}

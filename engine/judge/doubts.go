@@ -24,7 +24,7 @@ func (j *Judge) Doubts(f *metrics.Run, looks stats.Looks) []Doubt {
 		switch {
 		case !event.Severity(a.Severity).Gates():
 		case a.Scope == figure.ScenarioScope:
-			_, more = certain(cell, a, j.eval(cell, t, 0), looks)
+			_, more = certain(scored{j, cell}, a, j.eval(cell, t, metrics.Group{}, nil), looks)
 		default:
 			if verdict, _ := t.verdict(); verdict == event.Unknown && t.unknown < t.evaluated && a.MinPassRate < 1 {
 				more = 1

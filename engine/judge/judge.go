@@ -6,6 +6,8 @@
 package judge
 
 import (
+	"strconv"
+
 	"homellm/dsl"
 	"homellm/dsl/expr"
 	"homellm/dsl/figure"
@@ -26,7 +28,10 @@ type Judge struct {
 // New returns a judge of a cell without evaluations.
 func New(c *dsl.Cell) *Judge {
 	j := &Judge{cell: c}
-	for _, conv := range c.Scenario.Conversations {
+	for i, conv := range c.Scenario.Conversations {
+		if c.Scenario.Again(i) {
+			continue // its assertions are those of the first item
+		}
 		for _, step := range conv.Steps {
 			for _, a := range step.Assert {
 				j.tallies = append(j.tallies, &tally{assertion: a, conversation: conv.ID, step: step.ID})
@@ -50,13 +55,37 @@ func (j *Judge) Repeat(f *metrics.Run, repeat int) (abort string) {
 		if t.assertion.Scope == figure.ScenarioScope {
 			continue
 		}
-		r := j.eval(cell, t, repeat)
-		t.add(r)
-		if r.Verdict == expr.Fail && t.assertion.Abort && abort == "" {
+		if j.repeat(cell, t, repeat) && t.assertion.Abort && abort == "" {
 			abort = t.assertion.Name
 		}
 	}
 	return abort
+}
+
+// repeat evaluates an assertion of a step or a conversation in one repeat, for every user that plays it and every item
+// it is played for, and reports whether it failed for one. In a window a user may begin a conversation several times,
+// and the assertion has to hold each time; or never, and there is nothing to evaluate.
+func (j *Judge) repeat(cell *metrics.Cell, t *tally, repeat int) (failed bool) {
+	for _, part := range j.cell.Scenario.Parts(t.conversation) {
+		of := part.Conversation
+		in := metrics.Group{Repeat: repeat, User: part.User, Conversation: of.ID, Item: of.ItemN()}
+		var worst expr.Result
+		for play := range cell.Plays(in) {
+			in := in
+			in.Step = t.step
+			if cell.Windows != nil {
+				in.Play = play + 1
+			}
+			if r := j.eval(cell, t, in, of.Item); play == 0 || graver[r.Verdict] > graver[worst.Verdict] {
+				worst = r
+			}
+		}
+		if worst.Verdict != "" {
+			t.add(worst, of.ItemN())
+			failed = failed || worst.Verdict == expr.Fail
+		}
+	}
+	return failed
 }
 
 // reevaluate evaluates the earlier repeats again if measurements were withdrawn.
@@ -71,7 +100,7 @@ func (j *Judge) reevaluate(cell *metrics.Cell) {
 		}
 		*t = tally{assertion: t.assertion, conversation: t.conversation, step: t.step}
 		for _, n := range j.repeats {
-			t.add(j.eval(cell, t, n))
+			j.repeat(cell, t, n)
 		}
 	}
 }
@@ -85,8 +114,8 @@ func (j *Judge) Cell(f *metrics.Run, looks stats.Looks) (out []event.Body, faile
 	j.reevaluate(cell)
 	for _, t := range j.tallies {
 		if t.assertion.Scope == figure.ScenarioScope && t.evaluated == 0 {
-			r, _ := certain(cell, t.assertion, j.eval(cell, t, 0), looks)
-			t.add(r)
+			r, _ := certain(scored{j, cell}, t.assertion, j.eval(cell, t, metrics.Group{}, nil), looks)
+			t.add(r, 0)
 		}
 	}
 	for _, text := range cell.Unsteady() {
@@ -115,7 +144,7 @@ func Again(c *dsl.Cell, f *metrics.Run) (verdicts []event.Body, failed string) {
 	for _, n := range cell.Judged() {
 		j.Repeat(f, n)
 	}
-	all, failed := j.Cell(f, cell.Done.Looks)
+	all, failed := j.Cell(f, cell.Looks())
 	for _, b := range all {
 		if v, ok := b.(event.Verdict); ok { // the notes were made the first time
 			verdicts = append(verdicts, v)
@@ -124,10 +153,29 @@ func Again(c *dsl.Cell, f *metrics.Run) (verdicts []event.Body, failed string) {
 	return verdicts, failed
 }
 
+// Holds judges a condition that is none of the scenario's, over what a cell has measured so far. Looks are the numbers
+// of repeats at each judgement of it, including this one.
+func Holds(c *dsl.Cell, f *metrics.Run, a *expr.Assertion, looks stats.Looks) event.Verdict {
+	j, cell := New(c), f.Cell(c.ID)
+	for _, n := range cell.Repeats() {
+		j.Repeat(f, n)
+	}
+	t := &tally{assertion: a}
+	r, _ := certain(scored{j, cell}, a, j.eval(cell, t, metrics.Group{}, nil), looks)
+	t.add(r, 0)
+	return t.event()
+}
+
 // lookup resolves the names of an expression: from the files, and from the measurements.
-func (j *Judge) lookup(cell *metrics.Cell, t *tally, repeat int) expr.Lookup {
-	measured := cell.Lookup(t.assertion.Scope, repeat, t.conversation, t.step)
+func (j *Judge) lookup(cell *metrics.Cell, t *tally, in metrics.Group, item *dsl.Item) expr.Lookup {
+	measured := cell.LookupIn(t.assertion.Scope, in)
 	return func(path string) expr.Value {
+		if v, ok := item.Value(path); ok {
+			return expr.Value{V: v, Source: "item " + strconv.Itoa(item.N)}
+		}
+		if s, ok := j.score(path); ok {
+			return valueOf(s.Value())
+		}
 		if name, ok := figure.Parse(t.assertion.Scope, path); ok && name.Level == figure.ModelFacts {
 			return j.modelFact(cell, name.Rest)
 		}

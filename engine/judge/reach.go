@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"homellm/dsl"
 	"homellm/dsl/expr"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
@@ -19,8 +20,8 @@ const (
 // eval evaluates an assertion. If it failed only because it asks for a hit rate above the ceiling of any prefix
 // cache, and the server's cache reaches the ceiling, the outcome is unsupported: the failure says nothing about the
 // server. A cache below the ceiling fails.
-func (j *Judge) eval(cell *metrics.Cell, t *tally, repeat int) expr.Result {
-	look := j.lookup(cell, t, repeat)
+func (j *Judge) eval(cell *metrics.Cell, t *tally, in metrics.Group, item *dsl.Item) expr.Result {
+	look := j.lookup(cell, t, in, item)
 	r := t.assertion.Eval(look)
 	if r.Verdict != expr.Fail || cell.Started == nil {
 		return r

@@ -10,8 +10,8 @@ import (
 	"homellm/engine/metrics"
 )
 
-// TestAThresholdAboveTheCeilingIsNoFindingAboutTheServer holds the gate of a turn after a removal, of 229 prompt tokens
-// of which 129 had been sent before: blocks of 128 tokens serve 128 of them, and blocks of 256 none.
+// TestAThresholdAboveTheCeilingIsNoFindingAboutTheServer checks the gate of a turn after a removal, of 229 prompt
+// tokens of which 129 had been sent before: blocks of 128 tokens serve 128 of them, and blocks of 256 none.
 func TestAThresholdAboveTheCeilingIsNoFindingAboutTheServer(t *testing.T) {
 	for _, c := range []struct {
 		that                    string

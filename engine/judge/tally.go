@@ -22,13 +22,21 @@ type tally struct {
 	unsupported       int         // of those, the ones that the server does not support
 	decisive          expr.Result // the first of the most serious; of passes the latest
 	open              expr.Result // the first of the most serious undecided ones
+
+	items []event.OfItem // of the conversation's data set, in the order in which they are played
+	at    map[int]int    // indices of items, by their numbers
+	item  int            // of the decisive result
 }
 
 // graver orders outcomes by how serious they are for an assertion.
 var graver = map[expr.Verdict]int{expr.Pass: 0, expr.Unsupported: 1, expr.Unknown: 2, expr.Fail: 3}
 
-func (t *tally) add(r expr.Result) {
+// add counts an evaluation; item is that of the data set, 0 without one.
+func (t *tally) add(r expr.Result, item int) {
 	t.evaluated++
+	if item > 0 {
+		t.addItem(r.Verdict, item)
+	}
 	switch r.Verdict {
 	case expr.Pass:
 		t.passed++
@@ -42,7 +50,27 @@ func (t *tally) add(r expr.Result) {
 	}
 	if t.evaluated == 1 || graver[r.Verdict] > graver[t.decisive.Verdict] ||
 		(r.Verdict == expr.Pass && t.decisive.Verdict == expr.Pass) {
-		t.decisive = r
+		t.decisive, t.item = r, item
+	}
+}
+
+// addItem counts an evaluation for its item.
+func (t *tally) addItem(verdict expr.Verdict, item int) {
+	at, seen := t.at[item]
+	if !seen {
+		if t.at == nil {
+			t.at = map[int]int{}
+		}
+		at, t.at[item] = len(t.items), len(t.items)
+		t.items = append(t.items, event.OfItem{Item: item})
+	}
+	one := &t.items[at]
+	one.Evaluated++
+	switch verdict {
+	case expr.Pass:
+		one.Passed++
+	case expr.Unknown, expr.Unsupported:
+		one.Unknown++
 	}
 }
 
@@ -82,6 +110,7 @@ func (t *tally) event() event.Verdict {
 		Evaluated: t.evaluated, Passed: t.passed, Unknown: t.unknown, Unsupported: t.unsupported, MinPassRate: a.MinPassRate,
 		File: a.Pos.File, Line: a.Pos.Line, Column: a.Pos.Col,
 	}
+	v.Items, v.Item = t.items, t.item
 	v.Verdict, v.Why = t.verdict()
 	for _, o := range t.decisive.Operands {
 		v.Operands = append(v.Operands, operand(o))
@@ -111,7 +140,7 @@ func shorten(s string) string {
 	n := 0
 	for i := range s {
 		if n++; n > textKept {
-			return string([]rune(s[:i])) + "…" // a copy, so that the rest of a large text is not kept
+			return string([]rune(s[:i])) + "…" // a copy, so that the rest of a large text can be freed
 		}
 	}
 	return s

@@ -46,7 +46,7 @@ func TestTally(t *testing.T) {
 	} {
 		tally := &tally{assertion: &expr.Assertion{MinPassRate: c.rate}}
 		for _, r := range results(c.seen) {
-			tally.add(r)
+			tally.add(r, 0)
 		}
 		if got, _ := tally.verdict(); got != c.want {
 			t.Errorf("%q at %v: %s, want %s", c.seen, c.rate, got, c.want)

@@ -1,7 +1,7 @@
-// Package large holds and writes texts of megabytes with few copies of them: in blocks while they grow, as JSON piece
-// by piece, and out of JSON in the memory in which that came.
+// Package large stores, reads and writes texts of megabytes with few copies. Growing texts are kept in blocks, texts
+// are written as JSON piece by piece, and texts that are read from JSON stay in the memory of the document.
 //
-// The input is bytes, values and their large texts; the output is bytes and texts. It knows nothing of what they mean.
+// The input is bytes, values and their large texts; the output is bytes and texts. It does not know what they mean.
 package large
 
 import (
@@ -18,16 +18,16 @@ import (
 // Piece writes a part of a JSON document.
 type Piece func(io.Writer) error
 
-// Parts are the large parts of a value, taken out of it before it is encoded. The zero value has none.
+// Parts holds the large parts of a value, which are taken out before the value is encoded. The zero value is empty.
 type Parts struct{ pieces []Piece }
 
-// begin and end enclose the number of a part where it was. They are secret to this process.
+// begin and end enclose the number of a part, in its place. They are random, so that no text can contain them.
 var (
 	begin = "~" + rand.Text() + ":"
 	end   = "~"
 )
 
-// Put takes a part in and returns the text that stands for it in the value.
+// Put adds a part and returns the placeholder for it in the value.
 func (p *Parts) Put(piece Piece) (mark string) {
 	p.pieces = append(p.pieces, piece)
 	return markOf(len(p.pieces) - 1)
@@ -35,7 +35,7 @@ func (p *Parts) Put(piece Piece) (mark string) {
 
 func markOf(i int) string { return begin + strconv.Itoa(i) + end }
 
-// Cut takes texts out of a value that are large.
+// Cut replaces the large ones of some texts by placeholders.
 func (p *Parts) Cut(texts ...*string) {
 	for _, t := range texts {
 		if s := *t; len(s) >= Least {
@@ -44,7 +44,7 @@ func (p *Parts) Cut(texts ...*string) {
 	}
 }
 
-// Write writes the JSON of a value with its parts in their places.
+// Write writes the JSON of a value with the parts in place of their placeholders.
 func (p *Parts) Write(w io.Writer, encoded []byte) error {
 	for _, piece := range append(p.pieces, nil) {
 		before, after, found := bytes.Cut(encoded, []byte(`"`+begin))
@@ -64,10 +64,10 @@ func (p *Parts) Write(w io.Writer, encoded []byte) error {
 	return nil
 }
 
-// pieceBytes is how much of a text is encoded at a time.
+// pieceBytes is how many bytes of a text are encoded at a time.
 const pieceBytes = 32 << 10
 
-// Text writes a text as a JSON string, without the escapes that only a web page needs.
+// Text writes a text as a JSON string, without the escapes for HTML.
 func Text(w io.Writer, s string) error {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -93,14 +93,13 @@ func Text(w io.Writer, s string) error {
 	return err
 }
 
-// Found are the large texts of a JSON document that is read.
+// Found holds the large texts of a JSON document.
 type Found struct{ texts [][]byte }
 
-// Find returns a JSON document with a mark in the place of each large string. It is the document itself if there is
-// none.
+// Find returns a JSON document with a placeholder for each large string; the document itself if it has none.
 func (f *Found) Find(document []byte) []byte {
 	var out []byte
-	at := 0 // up to where document is in out
+	at := 0 // document[:at] is in out
 	for i := 0; i < len(document); i++ {
 		if document[i] != '"' {
 			continue
@@ -123,8 +122,8 @@ func (f *Found) Find(document []byte) []byte {
 	return append(out, document[at:]...)
 }
 
-// Put puts the large texts back into the value. They take the memory of the document, which is of no more use. False
-// says that not all of them have a place there.
+// Put puts the large texts back into a value. They reuse the memory of the document, which must not be used afterwards.
+// It returns false, and changes nothing, if a placeholder is missing in the value.
 func (f *Found) Put(into ...*string) bool {
 	places := map[string]*string{}
 	for _, t := range into {
@@ -141,7 +140,7 @@ func (f *Found) Put(into ...*string) bool {
 	return true
 }
 
-// inPlace is where a string can be unescaped: where it is, if it gets no longer.
+// inPlace returns memory in which to unescape a string: its own if the result cannot be longer.
 func inPlace(raw []byte) []byte {
 	if utf8.Valid(raw) {
 		return raw[:0:len(raw)]
@@ -149,7 +148,7 @@ func inPlace(raw []byte) []byte {
 	return make([]byte, 0, len(raw))
 }
 
-// Own makes a string of bytes that will not be changed. A large text is not copied.
+// Own makes a string from bytes that must not change afterwards. A large text is not copied.
 func Own(b []byte) string {
 	if len(b) < Least {
 		return string(b)
@@ -157,5 +156,5 @@ func Own(b []byte) string {
 	return unsafe.String(unsafe.SliceData(b), len(b))
 }
 
-// View is a text as bytes, which must not be changed.
+// View returns a text as bytes, which must not be changed.
 func View(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }

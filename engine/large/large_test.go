@@ -12,7 +12,7 @@ import (
 	"homellm/engine/large/largetest"
 )
 
-// texts are large ones of every kind of character.
+// texts returns large texts with every kind of character.
 func texts() map[string]string {
 	out := map[string]string{}
 	for name, unit := range map[string]string{
@@ -34,7 +34,7 @@ type document struct {
 	After  int      `json:"after"`
 }
 
-// A document that is written in pieces is the one that is written at once, and is read like it.
+// A document that is written in pieces equals one that is written at once, and is read back the same.
 func TestParts(t *testing.T) {
 	for name, text := range texts() {
 		want := document{"<small>", text, []string{"a", text, "", text[:large.Least-1]}, 7}
@@ -91,7 +91,7 @@ func equal(a, b document) bool {
 		a.After == b.After
 }
 
-// What cannot be a document is left to the one who reads it.
+// Truncated documents are left to the caller's decoder.
 func TestFind_LeavesWhatIsCutOff(t *testing.T) {
 	open := []byte(`{"a":"` + strings.Repeat("x", 2*large.Least))
 	var found large.Found
@@ -100,7 +100,7 @@ func TestFind_LeavesWhatIsCutOff(t *testing.T) {
 	}
 }
 
-// A pile keeps what is added, and joins it whatever the sizes are.
+// A pile keeps what is added and joins it, whatever the sizes.
 func TestPile(t *testing.T) {
 	var p large.Pile
 	var want []byte
@@ -121,7 +121,7 @@ func TestPile(t *testing.T) {
 	}
 }
 
-// A text is written with the memory of one piece, and read without a copy of it.
+// Writing a text takes the memory of one piece, and reading it makes no copy.
 func TestTexts_AreNotCopied(t *testing.T) {
 	const size = 8 << 20
 	text := strings.Repeat("a \"quote\" and a line\n", size/21)

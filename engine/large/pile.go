@@ -2,25 +2,24 @@ package large
 
 import "slices"
 
-// Least is the size in bytes from which a text is large: it is not copied where that can be helped, and memory that
-// has held it is given up.
+// Least is the size in bytes from which a text counts as large: copies of it are avoided, and buffers that held it are
+// released.
 const Least = 64 << 10
 
-// Pile is a large body in blocks, so that what is there is not copied each time that more arrives. The zero value is
-// empty.
+// Pile is a large body in blocks, so that growing does not copy what has arrived. The zero value is empty.
 type Pile struct {
 	Blocks [][]byte
 	Size   int    // in bytes
-	room   []byte // what is free of the last block that Add made
+	room   []byte // the free part of the last block that Add made
 }
 
-// Blocks grow with the pile between these sizes in bytes.
+// The sizes of blocks, in bytes, grow with the pile between these limits.
 const (
 	leastBlock = 8 << 10
 	mostBlock  = 256 << 10
 )
 
-// Add copies bytes to the end of the pile and returns the copy, which does not change.
+// Add copies bytes to the end of the pile and returns the copy, which will not change.
 func (p *Pile) Add(b []byte) []byte {
 	if len(p.room) < len(b) {
 		p.room = make([]byte, max(len(b), leastBlock, min(p.Size, mostBlock)))
@@ -32,13 +31,13 @@ func (p *Pile) Add(b []byte) []byte {
 	return copied
 }
 
-// Refer puts bytes at the end of the pile that will not be changed.
+// Refer appends bytes to the pile without a copy. They must not change afterwards.
 func (p *Pile) Refer(b []byte) {
 	p.Blocks = append(p.Blocks, b)
 	p.Size += len(b)
 }
 
-// Join empties the pile, and returns it as one piece between two others.
+// Join empties the pile and returns its contents as one piece between two others.
 func (p *Pile) Join(before, after []byte) []byte {
 	if p.Size == 0 {
 		return append(before, after...)
@@ -51,7 +50,7 @@ func (p *Pile) Join(before, after []byte) []byte {
 	return append(out, after...)
 }
 
-// Emptied is a buffer to be filled again; one that has held something large is given up.
+// Emptied returns a buffer to be filled again, or nil to release a large one.
 func Emptied(b []byte) []byte {
 	if cap(b) > Least {
 		return nil
@@ -59,7 +58,7 @@ func Emptied(b []byte) []byte {
 	return b[:0]
 }
 
-// Append appends a text to what is kept. A large one that is the first is not copied: it stays where it is.
+// Append appends a text to kept. If kept is empty, a large text is not copied but returned itself.
 func Append(kept, text []byte) []byte {
 	if len(kept) == 0 && len(text) > Least {
 		return slices.Clip(text)

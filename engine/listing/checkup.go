@@ -8,8 +8,7 @@ import (
 	"homellm/engine/doctor"
 )
 
-// Checkup is what is found out of servers and of a machine. Its text is written as it is found out, and its JSON at the
-// end.
+// Checkup is what is found out about servers and a machine. Its text is written step by step, and its JSON at the end.
 type Checkup struct {
 	Schema   string    `json:"schema"`
 	Sections []Section `json:"sections"`

@@ -1,6 +1,7 @@
 package listing
 
 import (
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -21,7 +22,8 @@ type Conversation struct {
 	Scenario       string   `json:"scenario"`
 	Conversation   string   `json:"conversation"`
 	Fits           bool     `json:"fits"`
-	Why            string   `json:"why,omitempty"` // it does not fit
+	Why            string   `json:"why,omitempty"`   // it does not fit
+	Items          int      `json:"items,omitempty"` // of its data set, which are played; 0: it has none
 	Tags           []string `json:"tags"`
 	Turns          *int     `json:"turns"`
 	DeclaredTokens *int     `json:"declared_tokens"`
@@ -46,7 +48,10 @@ func OfConversations(plans []*dsl.Plan, out []dsl.LeftOut) Conversations {
 	}
 	for _, plan := range plans {
 		for _, cell := range plan.Cells {
-			for _, c := range cell.Scenario.Conversations {
+			for i, c := range cell.Scenario.Conversations {
+				if cell.Scenario.Again(i) {
+					continue
+				}
 				add(ofCell(plan.Name, cell, c))
 			}
 		}
@@ -62,11 +67,9 @@ func OfConversations(plans []*dsl.Plan, out []dsl.LeftOut) Conversations {
 // ofCell is a conversation as a cell plays it.
 func ofCell(scenario string, cell *dsl.Cell, c *dsl.Conversation) Conversation {
 	n, exact := counts{declared: c.Tokens, counted: cell.Size(c.ID)}, false
-	for _, t := range cell.Turns {
-		if t.Conversation == c.ID {
-			n.turns++
-			exact = t.Exact
-		}
+	for _, t := range cell.TurnsOf(c.ID) {
+		n.turns++
+		exact = t.Exact
 	}
 	for _, s := range c.Steps {
 		if len(cell.Turns) == 0 { // it is skipped before its turns are played dry
@@ -79,7 +82,7 @@ func ofCell(scenario string, cell *dsl.Cell, c *dsl.Conversation) Conversation {
 }
 
 func conversation(scenario string, c *dsl.Conversation, skip string, n counts) Conversation {
-	out := Conversation{Scenario: scenario, Conversation: c.ID, Fits: skip == "", Why: skip,
+	out := Conversation{Scenario: scenario, Conversation: c.ID, Fits: skip == "", Why: skip, Items: c.Items,
 		Tags: append([]string{}, c.Tags...), Unknown: unknown{}}
 	out.Turns = server.OrWhy(out.Unknown, "turns", n.turns, skip)
 	out.DeclaredTokens = server.OrWhy(out.Unknown, "declared_tokens", n.declared, "its author declares no size")
@@ -105,7 +108,11 @@ func (d Conversations) WriteText(w io.Writer) error {
 		if !c.Fits {
 			fits = "no: " + c.Why
 		}
-		cells = append(cells, []string{c.Scenario, c.Conversation, fits, strings.Join(c.Tags, ", "), known(c.Turns),
+		name := c.Conversation
+		if c.Items > 0 {
+			name = fmt.Sprintf("%s ×%d", name, c.Items)
+		}
+		cells = append(cells, []string{c.Scenario, name, fits, strings.Join(c.Tags, ", "), known(c.Turns),
 			known(c.DeclaredTokens), counted})
 	}
 	return report.Columns(w, header, cells, 4)

@@ -1,5 +1,5 @@
-// Package listing makes what the commands print that only look: one document each, written as a table or text for
-// people and as JSON for programs. In come plans, findings, offers and runs; out go documents of the kinds in
+// Package listing makes what the commands print that only look, and tune: one document each, written as a table or
+// text for people and as JSON for programs. In come plans, findings, offers and runs; out go documents of the kinds in
 // [Outputs], each with a JSON Schema in package schema.
 //
 // All documents follow one rule: a value that is not known is null, and the object that holds it says why under
@@ -23,7 +23,7 @@ type Document interface {
 
 // Output is what one command prints.
 type Output struct {
-	Command string   // as it is typed, such as "models list"
+	Command string   // as typed, such as "models list"
 	Kinds   []string // of its documents: names of schemas
 	human   string   // name of the format for people
 }
@@ -36,10 +36,16 @@ var (
 	ResultsList = Output{"results list", []string{"results-list"}, "table"}
 	Doctor      = Output{"doctor", []string{"doctor"}, "text"}
 	Planned     = Output{"plan", []string{"plan", "plans"}, "text"}
+	Explained   = Output{"explain", []string{"explain"}, "text"}
+	Baselined   = Output{"baseline list", []string{"baselines"}, "table"}
+	Templated   = Output{"template check", []string{"template-check"}, "text"}
+	Versioned   = Output{"version", []string{"version"}, "text"}
+	Tuned       = Output{"tune", []string{"tune"}, "text"}
 )
 
-// Outputs is the one table of what is printed by commands that only look.
-var Outputs = []Output{List, Servers, ModelsList, ResultsList, Doctor, Planned}
+// Outputs is the one table of what these commands print.
+var Outputs = []Output{List, Servers, ModelsList, ResultsList, Doctor, Planned, Explained, Baselined, Templated,
+	Versioned, Tuned}
 
 // Formats are the names of the formats of an output; the first is for people.
 func (o Output) Formats() []string { return []string{o.human, "json"} }

@@ -60,7 +60,7 @@ type Other struct {
 	UnfinishedBytes int64  `json:"unfinished_bytes"`
 }
 
-// OfModels lists what a catalogue offers, for a GPU with so many bytes; 0: there is none.
+// OfModels lists what a catalogue offers for a GPU with the given memory in bytes; 0: there is no GPU.
 func OfModels(c *catalog.Catalog, gpu string, vram float64) (Models, error) {
 	d := Models{Schema: schemaOf("models-list"), ContextTokens: catalog.UsualContext, Models: []Model{}, Others: []Other{},
 		Unknown: unknown{}}

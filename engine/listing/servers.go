@@ -27,16 +27,24 @@ type Machine struct {
 
 // Profile is a profile that can run, and what answers at its address now.
 type Profile struct {
-	Name    string           `json:"name"`
-	Engine  string           `json:"engine"`
-	How     string           `json:"how"` // starts or attaches
-	Address *string          `json:"address"`
-	Models  []string         `json:"models"`
-	Now     *server.Document `json:"now,omitempty"`
-	Other   bool             `json:"another_engine,omitempty"` // what answers is not what the profile means
-	Unknown unknown          `json:"unknown"`
+	Name    string   `json:"name"`
+	Engine  string   `json:"engine"`
+	How     string   `json:"how"` // starts or attaches
+	Address *string  `json:"address"`
+	Models  []string `json:"models"`
+	// what --variant can choose, in the order of the file
+	Variants []ProfileVariants `json:"variants,omitempty"`
+	Now      *server.Document  `json:"now,omitempty"`
+	Other    bool              `json:"another_engine,omitempty"` // what answers is not what the profile means
+	Unknown  unknown           `json:"unknown"`
 
 	found server.Found
+}
+
+// ProfileVariants are the alternatives of one setting of a profile.
+type ProfileVariants struct {
+	Name   string   `json:"name"`
+	Values []string `json:"values"`
 }
 
 // Running is an address at which something runs.
@@ -114,6 +122,13 @@ func portOf(profile *dsl.Server) int {
 func ofProfile(profile *dsl.Server, found map[int]server.Found) Profile {
 	out := Profile{Name: profile.Name, Engine: profile.Engine, How: "starts",
 		Models: append([]string{}, profile.Models...), Unknown: unknown{}}
+	for _, v := range profile.Variants {
+		one := ProfileVariants{Name: v.Name}
+		for _, value := range v.Values {
+			one.Values = append(one.Values, value.Name)
+		}
+		out.Variants = append(out.Variants, one)
+	}
 	switch port := portOf(profile); {
 	case profile.Attach != "":
 		out.How, out.Address = "attaches", &profile.Attach
@@ -158,7 +173,7 @@ func (d *Machine) running(ctx context.Context, found map[int]server.Found, left 
 		if pid, command, ok := host.Listener(ctx, port); ok {
 			out.Process = &Process{PID: pid, Command: command}
 		} else {
-			out.Unknown["process"] = "the operating system does not tell which process listens there"
+			out.Unknown["process"] = "the operating system does not say which process listens there"
 		}
 		d.Running = append(d.Running, out)
 	}
@@ -168,14 +183,17 @@ func (d *Machine) running(ctx context.Context, found map[int]server.Found, left 
 func (d Machine) WriteText(w io.Writer) error {
 	if d.address {
 		one := d.Running[0]
-		return report.Columns(w, []string{"running at", "what", "models"},
-			[][]string{{one.URL, describe(one.found), modelsOf(one.found)}}, 3)
+		return report.Columns(w, []string{"running at", "what", "models", "apis"},
+			[][]string{{one.URL, describe(one.found), modelsOf(one.found), apisOf(one.found)}}, 4)
 	}
 	var rows [][]string
 	for _, p := range d.Profiles {
 		rows = append(rows, p.row())
 	}
 	if err := report.Columns(w, []string{"profile", "engine", "how", "address", "models", "now"}, rows, 6); err != nil {
+		return err
+	}
+	if err := d.writeVariants(w); err != nil {
 		return err
 	}
 	if len(d.Running) == 0 {
@@ -189,7 +207,24 @@ func (d Machine) WriteText(w io.Writer) error {
 	if _, err := fmt.Fprintln(w); err != nil {
 		return err
 	}
-	return report.Columns(w, []string{"running at", "what", "models", "started by"}, rows, 4)
+	return report.Columns(w, []string{"running at", "what", "models", "apis", "started by"}, rows, 5)
+}
+
+// writeVariants lists what --variant can choose.
+func (d Machine) writeVariants(w io.Writer) error {
+	var rows [][]string
+	for _, p := range d.Profiles {
+		for _, v := range p.Variants {
+			rows = append(rows, []string{p.Name, v.Name, strings.Join(v.Values, ", ")})
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	if _, err := fmt.Fprintln(w); err != nil {
+		return err
+	}
+	return report.Columns(w, []string{"profile", "variants", "of which one is chosen"}, rows, 3)
 }
 
 func (p Profile) row() []string {
@@ -211,9 +246,9 @@ func (p Profile) row() []string {
 }
 
 func (r Running) row() []string {
-	what, models, by := "does not answer", "–", "someone else"
+	what, models, apis, by := "does not answer", "–", "–", "someone else"
 	if r.Answers {
-		what, models = describe(r.found), modelsOf(r.found)
+		what, models, apis = describe(r.found), modelsOf(r.found), apisOf(r.found)
 	}
 	switch {
 	case r.Homellm != nil:
@@ -224,7 +259,7 @@ func (r Running) row() []string {
 	case r.Process != nil:
 		by = fmt.Sprintf("process %d (%s)", r.Process.PID, r.Process.Command)
 	}
-	return []string{r.URL, what, models, by}
+	return []string{r.URL, what, models, apis, by}
 }
 
 // describe says what was found at an address.
@@ -236,6 +271,20 @@ func describe(f server.Found) string {
 		return strings.ReplaceAll(string(f.State), "_", " ") + ": " + f.Detail
 	}
 	return f.Label()
+}
+
+// apisOf names the APIs that a server is known to serve.
+func apisOf(f server.Found) string {
+	if f.State != server.Ready {
+		return "–"
+	}
+	names := []string{"chat"}
+	for _, c := range f.APIs {
+		if c.OK {
+			names = append(names, c.Name)
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // modelsOf names the models of a server.

@@ -84,8 +84,8 @@ func TestFirstOfARead(t *testing.T) {
 	}
 }
 
-// TestFirstPieceOfSeveralTokens gives decode speed the limits that it has where the first piece may hold several
-// tokens. The truths are those of schedules of 50 tokens a second.
+// TestFirstPieceOfSeveralTokens checks the limits of decode speed if the first piece may contain several tokens. The
+// truths are those of schedules of 50 tokens a second.
 func TestFirstPieceOfSeveralTokens(t *testing.T) {
 	const ms = time.Millisecond
 	token := func(i int) time.Duration { return 100*ms + time.Duration(i)*20*ms }
@@ -121,8 +121,8 @@ func TestFirstPieceOfSeveralTokens(t *testing.T) {
 	}
 }
 
-// TestEndLaterThanText gives decode speed what the text says of it, however late the finish reason or the token that
-// ends the reply comes, or limits that hold the truth: 50 tokens a second, 20 ms apart, from 100 ms on.
+// TestEndLaterThanText checks that decode speed follows from the text, however late the finish reason or the token that
+// ends the reply comes, or has limits that contain the truth: 50 tokens a second, 20 ms apart, from 100 ms on.
 func TestEndLaterThanText(t *testing.T) {
 	const ms = time.Millisecond
 	for _, tt := range []struct {

@@ -7,7 +7,7 @@ import (
 	"homellm/engine/event"
 )
 
-// A reply of at least so many tokens shows whether it was sent as it was generated.
+// A reply of at least this many tokens shows whether it was sent as it was generated.
 const (
 	fewAtOnce = 8 // that came with one arrival
 	fewInRow  = 4 // after the first arrival

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -15,16 +16,16 @@ import (
 func canonicalRun(b event.RunStarted) event.RunStarted {
 	b.Started = b.Started.Round(0).UTC()
 	b.Scenario.Description = encoded(b.Scenario.Description)
-	if len(b.Host) > 0 {
-		host, ok := plain(b.Host).(map[string]any)
-		if !ok {
-			host = nil // not JSON: the journal has rejected it
-		}
-		b.Host = host
-	} else {
-		b.Host = nil
-	}
+	b.Host = canonicalHost(b.Host)
 	return b
+}
+
+func canonicalHost(facts map[string]any) map[string]any {
+	if len(facts) == 0 {
+		return nil
+	}
+	host, _ := plain(facts).(map[string]any) // nil if it is not JSON: the journal has rejected it
+	return host
 }
 
 func canonicalRequest(b event.Request) event.Request {
@@ -37,6 +38,12 @@ func canonicalRequest(b event.Request) event.Request {
 	b.CacheWhy, b.ReusableWhy = encoded(b.CacheWhy), encoded(b.ReusableWhy)
 	b.Wire.ContentType, b.Wire.Model, b.Wire.Protocol = encoded(b.Wire.ContentType), encoded(b.Wire.Model),
 		encoded(b.Wire.Protocol)
+	for i, r := range b.Retrieved {
+		if failed := encoded(r.Failed); failed != r.Failed {
+			b.Retrieved = slices.Clone(b.Retrieved)
+			b.Retrieved[i].Failed = failed
+		}
+	}
 	if len(b.Timings) == 0 {
 		b.Timings = nil
 	}
@@ -57,6 +64,11 @@ func canonicalStart(b event.CellStarted) event.CellStarted {
 		s.Unsupported[key] = encoded(why)
 	}
 	s.Answered, s.Quant = encoded(s.Answered), encoded(s.Quant)
+	if b.Box != nil {
+		box := *b.Box
+		box.Host = canonicalHost(box.Host)
+		b.Box = &box
+	}
 	return b
 }
 
@@ -81,6 +93,17 @@ func canonicalSince(b event.SinceLast) event.SinceLast {
 		changed[i] = event.Changed{Key: encoded(c.Key), Old: encoded(c.Old), New: encoded(c.New), Note: encoded(c.Note)}
 	}
 	b.Changed = changed
+	return b
+}
+
+func canonicalAttained(b event.Attained) event.Attained {
+	unknown := make([]event.Undecided, len(b.Unknown))
+	for i, u := range b.Unknown {
+		unknown[i] = event.Undecided{Turns: u.Turns, Why: encoded(u.Why), Unsupported: u.Unsupported}
+	}
+	if b.Unknown = unknown; len(unknown) == 0 {
+		b.Unknown = nil
+	}
 	return b
 }
 

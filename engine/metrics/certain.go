@@ -103,9 +103,17 @@ func UnitAfter(unit string) string {
 	return " " + unit
 }
 
-// Certain is [Dist.Certain] for the path of a percentile in scenario scope, such as steps.q1.ttft_ms.p50. Any other
-// path is decided, because no bound is claimed for it.
+// Certain is [Dist.Certain] for the path of a percentile in scenario scope, such as steps.q1.ttft_ms.p50, and
+// [Score.Certain] for that of a score, and the same for a drift. Any other path is decided, because no bound is
+// claimed for it.
 func (c *Cell) Certain(path, op string, limit float64, looks stats.Looks) Certainty {
+	if name, ok := figure.CutScore(path); ok {
+		s, _ := c.Score(name)
+		return s.Certain(op, limit, looks)
+	}
+	if out, ok := c.certainDrift(path, op, limit, looks); ok {
+		return out
+	}
 	m, p, ok := c.percentile(path)
 	if !ok {
 		return Certainty{OK: true}
@@ -141,4 +149,34 @@ func (c *Cell) Bounds(path string) (b stats.Bounds, repeats int, ok bool) {
 	b.Lo = stats.PercentileBounds(low, n, p, stats.Level).Lo
 	b.Hi = stats.PercentileBounds(high, n, p, stats.Level).Hi
 	return b, n, true
+}
+
+// certainDrift compares the bounds of a drift with a limit; ok is false for any other path.
+func (c *Cell) certainDrift(path, op string, limit float64, looks stats.Looks) (out Certainty, ok bool) {
+	name, known := figure.Parse(figure.ScenarioScope, path)
+	if !known || name.Level != figure.RunLevel {
+		return out, false
+	}
+	d, defined := Lookup(name.Rest)
+	if !defined || d.drift == "" {
+		return out, false
+	}
+	r, _ := c.rise(d.drift)
+	holds, compared := compares[op]
+	if !compared || r.n < leastDrift || holds(r.low, limit) != holds(r.high, limit) {
+		return Certainty{OK: true}, true // or the unknown values leave it open
+	}
+	level := stats.Confidence(len(looks))
+	low, high := r.bounds(level)
+	at, bound := r.low, low
+	if upper := (op == "<" || op == "<=") == holds(r.low, limit); upper {
+		at, bound = r.high, high
+	}
+	if holds(bound, limit) == holds(at, limit) {
+		return Certainty{OK: true}, true
+	}
+	unit := UnitAfter(d.Unit)
+	return Certainty{More: r.n, Why: fmt.Sprintf("%s is %.4g%s over %d values, but with %.4g %% confidence it may be "+
+		"%.4g%s, on the other side of %.4g: a longer run would settle it", d.Name, at, unit, r.n, 100*level, bound, unit,
+		limit)}, true
 }

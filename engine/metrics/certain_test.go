@@ -43,7 +43,7 @@ func TestCertain(t *testing.T) {
 	}
 }
 
-// TestCertain_Looks holds that a look asks for more certainty than the one before.
+// TestCertain_Looks checks that each look requires more certainty than the one before.
 func TestCertain_Looks(t *testing.T) {
 	v := []float64{10, 11, 12, 13, 14, 15, 16, 17, 18, 19}
 	d := NewDist(v)

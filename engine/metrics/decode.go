@@ -153,11 +153,11 @@ func firstTokens(q *event.Request) int {
 var endsWithToken = map[string]bool{"stop": true, "eos": true, "end_turn": true, "stop_sequence": true,
 	"tool_calls": true, "function_call": true, "tool_use": true}
 
-// completed is the status of a reply of the responses API.
+// completed is a status of replies on the responses API.
 const completed = "completed"
 
-// endsByModel reports whether the model ended the reply. On the responses API llama-server calls a reply completed that
-// its limit has cut as well, so one that is as long as it may be counts as cut.
+// endsByModel reports whether the model ended the reply. On the responses API llama-server also reports "completed" for
+// a reply that was cut by its token limit, so a reply of the maximum length counts as cut.
 func endsByModel(q *event.Request) bool {
 	reason := strings.ToLower(q.Finish)
 	if reason == completed {

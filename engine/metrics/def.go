@@ -2,7 +2,6 @@ package metrics
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -77,7 +76,7 @@ type Def struct {
 	first       bool   // depends on the time to the first token: see withDelay
 	answer      bool   // describes an answer: see asked
 	length      bool   // depends on the reply length that the scenario sets
-	wording     bool   // depends on how the scenario has the model write, or think
+	wording     bool   // depends on how the scenario makes the model write or think
 	counts      bool   // counts requests or failures, also of groups that were not played to their end
 	absent      string
 	each        func(*Cell, *event.Request) (v any, why string)
@@ -85,6 +84,9 @@ type Def struct {
 	over        func(*Cell, []*event.Request) (v any, why string)
 	from        func(*Cell, *event.Request) string
 	span        func(*Cell, []*event.Request) event.Range // limits of over where it is unknown; nil: any
+	drift       string                                    // the metric whose change over the run it is; empty: of none
+	beyond      func(*Cell, []*event.Request) bool        // says that what is unknown of over cannot be known
+	objective   func(d Def, name string) Def              // the metric for one objective; nil: it is of none
 	limits      func(*Cell, *event.Request) event.Range   // limits of an unknown value; nil: the metric's own
 	region      func(*Cell, *event.Request) region        // limits of the parts of a ratio that are unknown; nil: any
 	spoken      func(*event.Request, *Value)              // adds what is known of an incomplete answer
@@ -140,7 +142,7 @@ func (d Def) ofAnswer() Def {
 	return d
 }
 
-// told says what a server must report for the metric to be known.
+// told sets what a server must report for the metric to be known.
 func (d Def) told(key string) Def {
 	d.Support = key
 	return d
@@ -160,7 +162,7 @@ func (d *Def) Each(c *Cell, q *event.Request) Value {
 		v.Source = d.from(c, q)
 	}
 	if d.ignored(q) {
-		v.Why = "the engine has no word for " + strings.Join(q.Unkept, " and ")
+		v.Why = "the engine does not support " + strings.Join(q.Unkept, " and ")
 		return d.supported(c, v)
 	}
 	switch {
@@ -186,7 +188,7 @@ func (d *Def) Each(c *Cell, q *event.Request) Value {
 			v = d.between(quotients([]region{d.region(c, q)}), v)
 		}
 	}
-	if v.Why == "" && d.first {
+	if d.first && informed(v) {
 		v = d.withDelay(c, q, v)
 	}
 	return d.supported(c, v)
@@ -199,22 +201,25 @@ const ServerTimings = "server_timings"
 // Speculation is the key of [event.Server.Unsupported] for the server's report of speculative decoding.
 const Speculation = "speculation"
 
-// ReplyLength and ReplyText are the keys of [event.Server.Unsupported] for a server whose API does not have keys of the
-// scenario's requests: of those for the length of a reply, and of those for what it says.
+// Tiers is the key of [event.Server.Unsupported] for the server's account of the caches that tokens came from.
+const Tiers = "cache_tiers"
+
+// ReplyLength and ReplyText are the keys of [event.Server.Unsupported] for a server that ignores keys of the scenario's
+// requests: keys for the length of a reply, or keys for its text.
 const (
 	ReplyLength = "reply_length"
 	ReplyText   = "reply_text"
 )
 
-// ofLength are the keys of a request that decide nothing but the length of its reply.
+// ofLength are the keys of a request that decide only the length of its reply.
 var ofLength = []string{"ignore_eos", "min_tokens"}
 
-// rewords reports whether keys of a request decide more than the length of its reply.
+// rewords reports whether some keys of a request decide more than the length of its reply.
 func rewords(keys []string) bool {
 	return slices.ContainsFunc(keys, func(key string) bool { return !slices.Contains(ofLength, key) })
 }
 
-// Ignored lists what cannot be known where keys of requests have no effect, as keys of [event.Server.Unsupported].
+// Ignored lists what is unknown if a server ignores some keys of requests, as keys of [event.Server.Unsupported].
 func Ignored(keys []string) []string {
 	if rewords(keys) {
 		return []string{ReplyLength, ReplyText}
@@ -222,13 +227,12 @@ func Ignored(keys []string) []string {
 	return []string{ReplyLength}
 }
 
-// ignored reports whether a request did not have an effect that the metric rests on.
+// ignored reports whether the server ignored a key of the request that the metric depends on.
 func (d *Def) ignored(q *event.Request) bool {
 	return d.length && len(q.Unkept) > 0 || d.wording && rewords(q.Unkept)
 }
 
-// supported says whether an unknown value could have been known: the server reports it, as far as was known before
-// supported marks an unknown value as unsupported if the server does not report it, as was known before the run.
+// supported marks an unknown value as unsupported if it was known before the run that the server does not report it.
 func (d *Def) supported(c *Cell, v Value) Value {
 	if v.Known() || d.Support == "" && !d.length && !d.wording || c.Started == nil {
 		return v
@@ -251,19 +255,4 @@ func (d *Def) supported(c *Cell, v Value) Value {
 		}
 	}
 	return v
-}
-
-// Explain describes the metric on a few lines of plain text.
-func (d *Def) Explain() string {
-	var b strings.Builder
-	unit := ""
-	if d.Unit != "" {
-		unit = " (" + d.Unit + ")"
-	}
-	fmt.Fprintf(&b, "%s%s\n  %s\n", d.Name, unit, d.Doc)
-	if d.Formula != "" {
-		fmt.Fprintf(&b, "  formula: %s\n", d.Formula)
-	}
-	fmt.Fprintf(&b, "  source: %s\n", d.Source)
-	return b.String()
 }

@@ -4,7 +4,11 @@
 // mean or a pass.
 package metrics
 
-import "slices"
+import (
+	"slices"
+
+	"homellm/dsl/figure"
+)
 
 // Defs is the table of every metric. In the formulas, sent is when the first byte of the request is handed to the
 // kernel, t_1 … t_k are the arrivals of the non-empty deltas of any channel, n is the server's count of output tokens
@@ -12,14 +16,20 @@ import "slices"
 // monotonic: the kernel's stamps where there are any, else taken when a read returns, before decoding.
 var Defs = slices.Concat(
 	outcomes, latencies, speeds, tokens, cacheUse, serverAccounts, conversations, machineReadings,
-	toolUse, // columns of files that programs read stay where they were
+	// last, because the order of columns in files that programs read must not change
+	toolUse, cacheTiers, households, attainments, drifts, retrieval,
 )
 
-// Lookup finds a metric by its name.
+// Lookup finds a metric by its name, also that of any objective.
 func Lookup(name string) (*Def, bool) {
 	for i := range Defs {
 		if Defs[i].Name == name {
 			return &Defs[i], true
+		}
+	}
+	for i := range Defs {
+		if objective, ok := figure.CutObjective(Defs[i].Name, name); ok {
+			return Defs[i].Of(objective), true
 		}
 	}
 	return nil, false

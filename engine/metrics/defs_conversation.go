@@ -22,8 +22,8 @@ var conversations = []Def{
 		Doc: "requests that failed", Formula: "measured requests with an error of any class",
 		over: func(_ *Cell, g []*event.Request) (any, string) { return CountFailed(g), "" }},
 	{Name: "error_rate", counts: true, Unit: "ratio", Kind: Float, Rate: true, Better: -1, Levels: groups,
-		Source: "client",
-		Doc:    "share of requests that failed", Formula: "requests_failed / requests",
+		Source: "client", Shown: Shown{Beside: &Beside{Rank: 5, Head: "failed", Stat: "mean", Whole: true}},
+		Doc: "share of requests that failed", Formula: "requests_failed / requests",
 		over: func(_ *Cell, g []*event.Request) (any, string) {
 			if len(g) == 0 {
 				return nil, "no request was measured"
@@ -62,7 +62,7 @@ var conversations = []Def{
 		Doc:     "time from the first measured request to the end of the last",
 		Formula: "last end of an exchange - first due, cooldowns included",
 		over: func(c *Cell, _ []*event.Request) (any, string) {
-			from, to, ok := c.window()
+			from, to, ok := c.Window()
 			if !ok {
 				return nil, "no request was measured"
 			}
@@ -103,8 +103,9 @@ func CountFailed(g []*event.Request) int {
 // would look fast.
 func total(g []*event.Request) (any, string) {
 	type pass struct {
-		repeat       int
+		repeat, user int
 		conversation string
+		item         int
 	}
 	type span struct{ from, to, waited time.Duration }
 	spans := map[pass]span{}
@@ -115,7 +116,7 @@ func total(g []*event.Request) (any, string) {
 		case q.Sent == nil:
 			return nil, neverSent
 		}
-		at := pass{q.Repeat, q.Conversation}
+		at := pass{q.Repeat, q.User, q.Conversation, q.Item}
 		s, begun := spans[at]
 		if begun {
 			s.waited += q.Waited

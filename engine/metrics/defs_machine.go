@@ -44,7 +44,8 @@ var machineReadings = []Def{
 	{Name: "j_per_token", Unit: "J/token", Kind: Float, Better: -1, Levels: []Level{CellLevel}, Fold: Mean,
 		Source: "energy counters, usage",
 		Shown: Shown{
-			Tile: &Tile{Name: "energy", Note: "J/token, prefill included"},
+			Tile:   &Tile{Name: "energy", Note: "J/token, prefill included"},
+			Beside: &Beside{Rank: 6, Head: "J/token", Whole: true},
 		},
 		Doc:     "energy for one output token, prefill included",
 		Formula: "energy_j, or gpu.energy_j where only the GPUs report, / output tokens of the measured turns",

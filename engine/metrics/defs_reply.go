@@ -75,6 +75,7 @@ var latencies = []Def{
 			Line: &Line{Chart: "Time to first token", Label: "TTFT", Color: 1,
 				Caption: "Lower is better. Median of the repeats; the band is their range."},
 			Box: "TTFT", Tile: &Tile{Name: "TTFT, median", Stat: "p50"}, Delta: &Delta{Rank: 1, Stat: "p50"}, Property: "p50",
+			Beside: &Beside{Rank: 1, Head: "TTFT p50", Stat: "p50"},
 		},
 		Doc: "time to the first token of any channel: answer, reasoning or tool call",
 		Formula: "t_1 - sent; role chunks and empty deltas do not count; from client.rtt_floor_ms to this if the read that " +

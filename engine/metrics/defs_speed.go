@@ -16,7 +16,7 @@ var speeds = []Def{
 		Doc: "time per output token after the first chunk",
 		Formula: "(t_k - t_1) / (n - k1 - e); e: tokens without text after the last delta, such as the one that ends a " +
 			"reply; where it leaves the result within 5 %, (t_end - t_1) / (n - k1) up to the finish reason; unknown if " +
-			"n <= k1; an interval where what is not told of k1 and e leaves more than 5 % open",
+			"n <= k1; an interval where what is unknown of k1 and e leaves more than 5 % open",
 		parts: func(_ *Cell, q *event.Request) (num, den float64, why string) {
 			n, window, why := decode(q)
 			return event.Milliseconds(window), n, why
@@ -29,6 +29,7 @@ var speeds = []Def{
 				Caption: "Tokens a second after the first; higher is better."},
 			Box: "Decode speed", Tile: &Tile{Name: "decode tokens/s", Stat: "mean", Note: "token-weighted"},
 			Delta: &Delta{Rank: 2, Stat: "mean"}, Property: "mean",
+			Beside: &Beside{Rank: 3, Head: "decode tok/s", Stat: "mean", Whole: true},
 		},
 		Doc:     "decode speed: output tokens per second after the first chunk, prefill excluded",
 		Formula: "(n - k1 - e) / (t_k - t_1), with the terms of tpot_ms",
@@ -97,14 +98,16 @@ var tokens = []Def{
 			Columns: []Column{{Rank: 2, Head: "prompt tok", Stat: "mean"}},
 			Line: &Line{Chart: "Context", Label: "prompt", Color: 3,
 				Caption: "Tokens of each prompt, and how many of them came from the prefix cache."},
-			Delta: &Delta{Rank: 4, Stat: "mean"},
+			Delta:  &Delta{Rank: 4, Stat: "mean"},
+			Beside: &Beside{Rank: 7, Head: "prompt tok", Stat: "mean", Whole: true},
 		},
 		Doc: "tokens of the prompt, cached or not", Formula: "usage.prompt_tokens; never counted by the client",
 		each:   func(_ *Cell, q *event.Request) (any, string) { return promptTokens(q) },
 		limits: promptLimits},
 	{Name: "output_tokens", length: true,
 		Unit: "tokens", Kind: Int, Levels: turnsAndRun, Fold: Sum, Source: "usage", Support: "usage",
-		Doc: "tokens generated, reasoning included", Formula: "usage.completion_tokens; never counted from chunks",
+		Shown: Shown{Beside: &Beside{Rank: 8, Head: "output tok", Stat: "mean", Whole: true}},
+		Doc:   "tokens generated, reasoning included", Formula: "usage.completion_tokens; never counted from chunks",
 		each: func(_ *Cell, q *event.Request) (any, string) {
 			n, why := output(q)
 			return n, why
@@ -141,6 +144,7 @@ var cacheUse = []Def{
 				Caption: "Share of the prompt that came from the prefix cache, and the most that any prefix cache could serve."},
 			Tile:  &Tile{Name: "cache hit rate", Stat: "mean", Of: "cache.reusable_rate"},
 			Delta: &Delta{Rank: 5, Stat: "mean"}, Property: "mean",
+			Beside: &Beside{Rank: 2, Head: "hit rate", Stat: "mean"},
 		},
 		Doc:     "share of the prompt that came from the prefix cache",
 		Formula: "cached_tokens / prompt_tokens; over several turns the sums of both",
@@ -173,7 +177,7 @@ var cacheUse = []Def{
 		}, region: ceilingRegion},
 	{Name: "cache.efficiency", Unit: "ratio", Kind: Float, Better: +1, Levels: turns, Fold: Ratio,
 		Source: "usage | timings | counters", Support: "cache", from: efficiencySource,
-		Doc: "share of what could be kept that was kept",
+		Doc: "share of the reusable tokens that came from the prefix cache",
 		Formula: "cached_tokens / reusable_tokens; over several turns the sums of both; unknown if reusable_rate < 0.01, " +
 			"or if far more was cached than could be",
 		parts: efficiency, region: efficiencyRegion},

@@ -65,7 +65,7 @@ func TestDefs_EachIsWhole(t *testing.T) {
 		if d.At(CellLevel) && d.absent == "" && d.over == nil {
 			t.Errorf("%s: it does not say why it may be absent", d.Name)
 		}
-		if !d.At(TurnLevel) && !d.At(CellLevel) && d.over == nil {
+		if !d.At(TurnLevel) && !d.At(CellLevel) && d.over == nil && d.Of("any").over == nil {
 			t.Errorf("%s cannot be computed", d.Name)
 		}
 	}
@@ -77,7 +77,7 @@ func TestEach_GoodTurn(t *testing.T) {
 	want := map[string]any{
 		"ok": true, "status": 200, "error": "", "finish_reason": "stop", "text": "Hello you. Bye", "text_len": 14,
 		"text_empty": false, "text_is_json": false,
-		"ttft_ms": 100.0, "ttft_answer_ms": 120.0, "ttfs_ms": 240.0, "ttfr_ms": 10.0,
+		"ttft_ms": 100.0, "ttft_due_ms": 110.0, "ttft_answer_ms": 120.0, "ttfs_ms": 240.0, "ttfr_ms": 10.0,
 		"e2e_ms": 240.0, "e2e_due_ms": 250.0, "connect_ms": 3.0, "dispatch_delay_ms": 10.0,
 		"tpot_ms":      140.0 / 3,
 		"output_tps":   3 / 0.14,
@@ -203,8 +203,8 @@ var trapTests = []struct {
 	{"two reads", "icl_p50_ms", func(q *event.Request) { q.Chunks[2].At, q.Chunks[3].At = at(130), at(130) }, 20.0, ""},
 	{"stall", "stalls", func(q *event.Request) { q.Chunks[3].At = at(251) }, 1, ""},
 	{"cached nothing", "cache.hit_rate", func(q *event.Request) { q.Cached = new(0) }, 0.0, ""},
-	{"nobody says", "cache.hit_rate", func(q *event.Request) { q.Cached, q.CacheSource = nil, "none" }, nil, noCached},
-	{"nobody says why", "cache.cached_tokens", func(q *event.Request) {
+	{"not reported", "cache.hit_rate", func(q *event.Request) { q.Cached, q.CacheSource = nil, "none" }, nil, noCached},
+	{"not reported, without a reason", "cache.cached_tokens", func(q *event.Request) {
 		q.Cached, q.CacheWhy = nil,
 			"two requests at once"
 	}, nil, "two requests at once"},
@@ -214,7 +214,7 @@ var trapTests = []struct {
 		"the server reports more cached tokens than prompt tokens"},
 	{"all cached", "prefill_tps", func(q *event.Request) { q.Cached = new(100) }, nil,
 		"every prompt token came from the cache"},
-	{"nobody says", "prefill_tps", func(q *event.Request) { q.Cached = nil }, nil, noCached},
+	{"not reported", "prefill_tps", func(q *event.Request) { q.Cached = nil }, nil, noCached},
 	{"nothing reusable", "cache.efficiency", func(q *event.Request) { q.Reusable = new(0) }, nil,
 		"less than 1 % of the prompt could be reused"},
 	{"barely reusable", "cache.efficiency", func(q *event.Request) { q.Reusable, q.Cached = new(1), new(1) }, 1.0, ""},
@@ -360,14 +360,5 @@ func TestWriteMetricDocs_MatchesThePage(t *testing.T) {
 		if !strings.Contains(b.String(), "| `"+Defs[i].Name+"` |") {
 			t.Errorf("%s is not in the docs", Defs[i].Name)
 		}
-	}
-}
-
-func TestExplain(t *testing.T) {
-	d, _ := Lookup("tpot_ms")
-	want := "tpot_ms (ms)\n  time per output token after the first chunk\n  formula: " + d.Formula +
-		"\n  source: client, usage\n"
-	if got := d.Explain(); got != want {
-		t.Errorf("got %q", got)
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"homellm/engine/event"
 )
 
-// toolUse is what replies call, and how the calls end.
+// toolUse lists the metrics of tool calls and their results.
 var toolUse = []Def{
 	{Name: "tool_calls", wording: true, Unit: "calls", Kind: Int, Levels: turns, answer: true, Fold: Sum,
 		Source: "server",
@@ -12,7 +12,7 @@ var toolUse = []Def{
 		each: func(_ *Cell, q *event.Request) (any, string) { return calls(q) }},
 	{Name: "tool_calls_valid", Unit: "calls", Kind: Int, Better: +1, Levels: turns, answer: true, Fold: Sum,
 		Source: "client",
-		Doc:    "tool calls that can be answered as they are: a tool that there is, and arguments that its parameters accept",
+		Doc:    "tool calls that can be answered as they are: the tool exists, and its parameters accept the arguments",
 		Formula: "calls with the name of a tool of the conversation and arguments that are JSON and meet the schema of " +
 			"its parameters",
 		each: func(_ *Cell, q *event.Request) (any, string) {
@@ -21,8 +21,8 @@ var toolUse = []Def{
 	{Name: "tool_calls_unmatched", Unit: "calls", Kind: Int, Better: -1, Levels: turns, answer: true, Fold: Sum,
 		Source: "client",
 		Doc:    "tool calls that no result of the scenario answers",
-		Formula: "calls of which no result's condition holds, of a tool that there is not, or with arguments that are no " +
-			"JSON",
+		Formula: "calls for which no result's condition holds, calls of an unknown tool, and calls whose arguments are " +
+			"not JSON",
 		each: func(_ *Cell, q *event.Request) (any, string) {
 			return ofAnswered(q, func(a *event.Answered) int { return a.Unmatched })
 		}},
@@ -51,7 +51,7 @@ var toolUse = []Def{
 		}},
 	{Name: "time_to_tool_call_ms", Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean,
 		first: true, FromSending: true, Source: "client",
-		Doc:     "time until the first tool call stands whole: when an agent can begin to run it",
+		Doc:     "time until the first tool call is complete: when an agent can begin to run it",
 		Formula: "arrival of the last piece of the first call - sent",
 		each: func(_ *Cell, q *event.Request) (any, string) {
 			switch {
@@ -64,8 +64,8 @@ var toolUse = []Def{
 		}},
 	{Name: "thinking_ms", wording: true, Unit: "ms", Kind: Float, Better: -1, Levels: turns, answer: true, Fold: Mean,
 		Source: "client",
-		Doc: "how long the model thought where it can be seen: from the first text of its reasoning to what it thought " +
-			"for",
+		Doc: "how long the model thought, if that is visible: from the first text of its reasoning to the first text " +
+			"after it",
 		Formula: "arrival of the first delta behind the reasoning that is not reasoning - first delta of reasoning; 0 of a " +
 			"streamed reply without reasoning; unknown where the server counts reasoning that it does not show, and of a " +
 			"reply that ended in it",
@@ -75,7 +75,7 @@ var toolUse = []Def{
 // calls is how many tools a reply calls.
 func calls(q *event.Request) (v any, why string) {
 	if q.Calls == nil && q.Tools != "" {
-		return nil, "the journal was written before calls were told apart"
+		return nil, "the journal was written by a version that did not distinguish calls"
 	}
 	return len(q.Calls), ""
 }

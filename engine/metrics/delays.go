@@ -37,55 +37,62 @@ func promptWork(q *event.Request) (ms float64, ok bool) {
 	return max(0, total-decode-q.Timings["server.load_ms"]), told && toldToo
 }
 
-// overhead is a turn's time to the first token without the work on the prompt.
-func overhead(q *event.Request) (ms float64, ok bool) {
-	first, why := ttft(q)
+// overhead is a turn's time to the first token without the work on the prompt, in ms.
+func (c *Cell) overhead(q *event.Request) (ms event.Range, ok bool) {
+	_, why := ttft(q)
 	work, told := promptWork(q)
-	return event.Milliseconds(first) - work, q.Err == nil && why == "" && told
+	first := ttftLimits(c, q)
+	return event.Range{Low: first.Low - work, High: first.High - work}, q.Err == nil && told &&
+		(why == "" || why == coalesced)
 }
 
 // delay finds the delay of a turn's first token that the other turns do not have. It does not look at a server inside
 // this process: what is late there is this process.
 func (c *Cell) delay(q *event.Request) (delay, bool) {
-	if c.Started == nil || c.Started.Server.Embedded {
+	if c.Started == nil || c.Started.Server.Embedded || c.Planned.Together {
 		return delay{}, false
 	}
 	if c.delays == nil || c.delays.seen != len(c.Requests) {
-		c.delays = delaysOf(c.Requests)
+		c.delays = c.findDelays()
 	}
 	h, ok := c.delays.of[q]
 	return h, ok
 }
 
-func delaysOf(requests []*event.Request) *delays {
-	out := &delays{seen: len(requests)}
-	var turns []*event.Request
-	var all []float64
-	for _, q := range requests {
-		if ms, ok := overhead(q); ok {
-			turns, all = append(turns, q), append(all, ms)
+// findDelays compares the overhead of each turn with those that are known exactly.
+func (c *Cell) findDelays() *delays {
+	out := &delays{seen: len(c.Requests)}
+	overheads := map[*event.Request]event.Range{}
+	var exact []float64
+	for _, q := range c.Requests {
+		ms, ok := c.overhead(q)
+		if !ok {
+			continue
+		}
+		if overheads[q] = ms; ms.Low == ms.High {
+			exact = append(exact, ms.Low)
 		}
 	}
-	if len(all) < minOverheads {
+	if len(exact) < minOverheads {
 		return out
 	}
-	sorted := slices.Sorted(slices.Values(all))
-	median := stats.Percentile(sorted, 50)
-	off := make([]float64, len(all))
-	for i, ms := range all {
+	slices.Sort(exact)
+	median := stats.Percentile(exact, 50)
+	off := make([]float64, len(exact))
+	for i, ms := range exact {
 		off[i] = math.Abs(ms - median)
 	}
 	slices.Sort(off)
 	limit := median + max(minDelayMs, minDelayMAD*stats.Percentile(off, 50))
-	for i, q := range turns {
-		if all[i] <= limit {
+	for q, ms := range overheads {
+		if ms.Low <= limit {
 			continue
 		}
 		if out.of == nil {
 			out.of = map[*event.Request]delay{}
 		}
-		excess := all[i] - median
-		out.of[q] = delay{cause: delayCause(q, excess), excess: excess, most: all[i] - sorted[0]}
+		excess := ms.Low - median
+		out.of[q] = delay{cause: delayCause(q, excess), excess: excess, most: ms.Low - exact[0]}
 	}
 	return out
 }
@@ -118,10 +125,10 @@ func (d *Def) withDelay(c *Cell, q *event.Request, v Value) Value {
 	if !ok {
 		return v
 	}
-	f, number := v.Number()
+	measured := d.ends(c, q, v)
 	v.V, v.Why = nil, h.why()
-	if number && d.Unit == "ms" {
-		v = d.between(event.Range{Low: f - h.most, High: f}, v)
+	if d.Unit == "ms" {
+		v = d.between(event.Range{Low: measured.Low - h.most, High: measured.High}, v)
 	}
 	return v
 }
@@ -151,7 +158,7 @@ func (c *Cell) Delays() (out []event.Note) {
 		}
 		out = append(out, event.Note{Code: string(p), Text: fmt.Sprintf(
 			"%s/%s turn %d, repeat %d: %s%s; its ttft_ms is an interval",
-			q.Conversation, q.Step, q.Turn, q.Repeat, c.delays.of[q].why(), most)})
+			q.Played(), q.Step, q.Turn, q.Repeat, c.delays.of[q].why(), most)})
 	}
 	return out
 }

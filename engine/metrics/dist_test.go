@@ -47,7 +47,7 @@ func TestStats_Floors(t *testing.T) {
 
 func TestStat_OfNothingIsUnknown(t *testing.T) {
 	for _, s := range Stats {
-		_, why := Dist{Why: "nobody said"}.Stat(s.Name)
+		_, why := Dist{Why: "no reason"}.Stat(s.Name)
 		if counts := s.Floor == 0; counts != (why == "") {
 			t.Errorf("%s: %q", s.Name, why)
 		}

@@ -86,7 +86,7 @@ func (e *Estimate) note() (text string, ok bool) {
 		}
 		off = fmt.Sprintf("%.0f %% %s tokens than homellm (%s)", math.Abs(d), word, e.Source)
 	}
-	text = fmt.Sprintf("the server does not tokenise for others: ceilings of the hit rate are %s, calibrated by %d "+
+	text = fmt.Sprintf("the server has no tokenise endpoint: ceilings of the hit rate are %s, calibrated by %d "+
 		"prompts, of which it counts %s", e, e.Requests, off)
 	if math.Abs(e.Factor-1) > max(3*e.Claimed, 0.1) {
 		text += "; that is far more than a vocabulary explains: it may render with another template, or cut prompts"

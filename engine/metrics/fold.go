@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"homellm/engine/event"
+	"homellm/engine/stats"
 )
 
 // Run is the fold of a journal: everything its events add up to. The zero value is an empty run. Only [Run.Add]
@@ -15,7 +16,9 @@ type Run struct {
 	Started event.RunStarted
 	Cells   []*Cell // in the order they were planned
 	Notes   []event.Note
-	Done    *event.RunDone // nil while the run is in progress, and for good if it was cut off
+	Overall []event.Verdict   // of the assertions over all cells
+	Done    *event.RunDone    // nil while the run is in progress, and for good if it was cut off
+	Rounds  []event.RoundDone // of a search among the cells
 
 	withdrawn []withdrawal
 	byID      map[string]*Cell
@@ -34,7 +37,8 @@ type Cell struct {
 	Verdicts []event.Verdict
 	Done     *event.CellDone
 	Failed   *event.CellFailed
-	Since    *event.SinceLast // nil: it has not been played before, or has not ended
+	Windows  *event.Windows   // of the time for which it is played; nil: it has repeats, or they have not begun
+	Since    *event.SinceLast // nil: there is no earlier run of the cell, or this run has not ended
 
 	run       *Run
 	observed  map[string][]observation
@@ -44,6 +48,9 @@ type Cell struct {
 	withdrawn string   // why the server's report of cached tokens was withdrawn
 	stale     bool     // the cell was judged before the report was withdrawn
 	delays    *delays  // of the requests; nil: not computed
+
+	judged   map[judgedOf]event.Attained            // which turns missed the objectives
+	attained map[string]map[*event.Request]attained // the same by turn; nil: not computed
 }
 
 // observation is one value of a sample or a fact.
@@ -70,7 +77,7 @@ func (r *Run) Add(e event.Event) {
 	case event.CellStarted:
 		c := r.cell(e.Cell)
 		c.start(canonicalStart(b))
-		c.withdrawn = r.withdrawnFrom(b.Server)
+		c.withdrawn = r.withdrawnFrom(b)
 	case event.Request:
 		b = canonicalRequest(b)
 		c := r.cell(e.Cell)
@@ -78,8 +85,14 @@ func (r *Run) Add(e event.Event) {
 		c.Requests = append(c.Requests, &b)
 		c.tally.add(&b)
 	case event.Verdict:
+		if e.Cell == "" {
+			r.judge(canonicalVerdict(b))
+			return
+		}
 		c := r.cell(e.Cell)
 		c.Verdicts = append(c.Verdicts, canonicalVerdict(b))
+	case event.Attained:
+		r.cell(e.Cell).attain(b)
 	case event.CellDone:
 		b.Err = encoded(b.Err)
 		c := r.cell(e.Cell)
@@ -90,17 +103,28 @@ func (r *Run) Add(e event.Event) {
 	case event.CellFailed:
 		b.Err, b.Hint = encoded(b.Err), encoded(b.Hint)
 		r.cell(e.Cell).Failed = &b
+	case event.RoundDone:
+		r.Rounds = append(r.Rounds, b)
 	case event.Note:
 		r.addNote(e.Cell, b)
 	case event.Sample:
 		r.observe(e, b.Values, "", false)
 	case event.ColdPrompts:
 		r.cell(e.Cell).addCold(b)
+	case event.Windows:
+		r.cell(e.Cell).Windows = &b
 	case event.Facts:
 		r.observe(e, b.Values, b.Source, true)
 	case event.SinceLast:
 		r.cell(e.Cell).Since = new(canonicalSince(b))
 	}
+}
+
+// judge keeps a verdict over all cells. A resumed run finds it again, and the later one counts.
+func (r *Run) judge(v event.Verdict) {
+	title := v.Title()
+	r.Overall = slices.DeleteFunc(r.Overall, func(o event.Verdict) bool { return o.Title() == title })
+	r.Overall = append(r.Overall, v)
 }
 
 // addNote adds a note to a cell, or to the run.
@@ -116,7 +140,7 @@ func (r *Run) addNote(cell string, b event.Note) {
 		c.Verdicts = nil
 		c.note(b)
 	case b.Code == Withdrawn && c.Started != nil:
-		r.withdraw(c.Started.Server, b.Text)
+		r.withdraw(*c.Started, b.Text)
 		fallthrough
 	default:
 		c.Notes = append(c.Notes, b)
@@ -124,8 +148,8 @@ func (r *Run) addNote(cell string, b event.Note) {
 }
 
 // unchecked is the note on a journal that was written before lines had checksums.
-var unchecked = event.Note{Code: "unchecked", Text: "the journal is of a version without checks: " +
-	"if it was damaged or edited, nothing shows it, and it becomes no baseline"}
+var unchecked = event.Note{Code: "unchecked", Text: "the journal was written by a version without checksums: damage " +
+	"or edits would not be noticed, so it cannot become a baseline"}
 
 // begin opens a run. A second opening in one journal is that of a changed plan: cells that the new plan does not name
 // are no longer part of the run.
@@ -135,15 +159,36 @@ func (r *Run) begin(b event.RunStarted) {
 		r.Notes = append(r.Notes, unchecked)
 	}
 	r.shelf = r.byID
-	r.Cells, r.byID = nil, nil
+	r.Cells, r.byID, r.Overall, r.Rounds = nil, nil, nil, nil
 }
 
 // start begins an attempt, which replaces everything of an earlier attempt. Notes from before the first attempt stay.
 func (c *Cell) start(b event.CellStarted) {
 	if c.Started != nil || c.Failed != nil {
+		before := *c
 		*c = Cell{ID: c.ID, Planned: c.Planned, run: c.run}
+		if b.Keeps > 0 {
+			c.keep(before, b.Keeps)
+		}
 	}
 	c.Started = &b
+}
+
+// keep takes over what an earlier attempt measured up to a repeat, with the warm-ups before it.
+func (c *Cell) keep(before Cell, repeats int) {
+	c.Notes, c.observed, c.cold = before.Notes, before.observed, before.cold
+	var end time.Duration
+	for _, q := range before.Requests {
+		if !q.Warmup && q.Repeat <= repeats {
+			end = max(end, q.Done)
+		}
+	}
+	for _, q := range before.Requests {
+		if q.Done <= end && (q.Warmup || q.Repeat <= repeats) {
+			c.Requests = append(c.Requests, q)
+			c.tally.add(q)
+		}
+	}
 }
 
 // Cell returns the cell with an id, or nil if no event named it.
@@ -156,7 +201,7 @@ func (r *Run) cell(id string) *Cell {
 	c := &Cell{ID: id, run: r}
 	if earlier := r.shelf[id]; earlier != nil {
 		c = earlier
-		c.Since = nil // that is found again when the run ends
+		c.Since = nil // it is determined again when the run ends
 	}
 	if r.byID == nil {
 		r.byID = map[string]*Cell{}
@@ -182,6 +227,17 @@ func (r *Run) observe(e event.Event, values map[string]float64, source string, f
 // Finished says whether a resumed run leaves the cell alone.
 func (c *Cell) Finished() bool { return c.Done != nil }
 
+// Complete reports whether the cell was played to its end, and did not end early.
+func (c *Cell) Complete() bool { return c.Done != nil && c.Done.Err == "" }
+
+// Looks are the judgements that decided how much of the cell was played; nil if it has not ended or had no time budget.
+func (c *Cell) Looks() stats.Looks {
+	if c.Done == nil {
+		return nil
+	}
+	return c.Done.Looks
+}
+
 // Run is the run of the cell.
 func (c *Cell) Run() *Run { return c.run }
 
@@ -191,7 +247,10 @@ func (c *Cell) Simulated() bool { return c.Started != nil && c.Started.Server.Si
 // Group selects measured requests of a cell. A zero field means all.
 type Group struct {
 	Repeat       int
+	Play         int // of the conversation in its window
+	User         int
 	Conversation string
+	Item         int // of the conversation's data set
 	Step         string
 	Turn         int // within the step
 	Phase        string
@@ -232,7 +291,7 @@ func (c *Cell) observations(name string) (values []float64, source string, dropp
 	var from, to time.Duration
 	played := false
 	if slices.ContainsFunc(all, func(o observation) bool { return !o.fact }) {
-		from, to, played = c.window()
+		from, to, played = c.Window()
 	}
 	for _, o := range all {
 		if !o.fact && played && (o.at < from || o.at > to) {
@@ -247,8 +306,8 @@ func (c *Cell) observations(name string) (values []float64, source string, dropp
 	return values, source, dropped
 }
 
-// window is the time from the first measured request to the end of the last.
-func (c *Cell) window() (from, to time.Duration, ok bool) {
+// Window is the time from the first measured request to the end of the last.
+func (c *Cell) Window() (from, to time.Duration, ok bool) {
 	for i, q := range c.Measured(Group{}) {
 		begin := q.Due
 		if i == 0 || begin < from {
@@ -260,7 +319,8 @@ func (c *Cell) window() (from, to time.Duration, ok bool) {
 	return from, to, ok
 }
 
-// addCold takes in cold prompts: those before the first pass make the curve, and later ones tell whether it holds.
+// addCold adds cold prompts: the curve is fitted to those before the first pass, and later ones show whether it still
+// holds.
 func (c *Cell) addCold(b event.ColdPrompts) {
 	if b.After > 0 {
 		c.cold.add(b)

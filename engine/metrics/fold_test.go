@@ -45,6 +45,8 @@ func random(rnd *rand.Rand, cell string) []event.Event {
 			add(q)
 			add(event.Sample{Values: map[string]float64{"gpu.power_w": rnd.Float64()}})
 		}
+		add(event.Attained{Objective: "o", Repeat: 1, Missed: []int{1}, Unknown: []event.Undecided{{Turns: []int{2},
+			Why: odd[rnd.IntN(len(odd))]}}})
 		add(event.Note{Code: "n", Text: odd[rnd.IntN(len(odd))]})
 		add(event.Facts{Values: map[string]float64{"load_ms": rnd.Float64() * 1000}, Source: "client"})
 		add(event.Verdict{Name: "v", Verdict: "fail", TextSeen: odd[rnd.IntN(len(odd))], Why: odd[rnd.IntN(len(odd))],

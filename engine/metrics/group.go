@@ -22,12 +22,14 @@ func (d *Def) Over(c *Cell, g []*event.Request) Value {
 	if d.over != nil {
 		v.V, v.Why = d.over(c, g)
 		if slices.ContainsFunc(g, d.ignored) {
-			v.V, v.Why = nil, "the engine has no word for keys of the requests"
+			v.V, v.Why = nil, "the engine does not support keys of the requests"
 			return d.supported(c, v)
 		}
 		if v.Why != "" && d.span != nil && len(g) > 0 {
+			v.V = nil
 			v = d.between(d.span(c, g), v)
 		}
+		v.Unsupported = v.Why != "" && d.beyond != nil && d.beyond(c, g)
 		return d.supported(c, v)
 	}
 	if d.Fold == None {
@@ -230,8 +232,8 @@ func (d *Def) asked(g []*event.Request) []*event.Request {
 	return g
 }
 
-// Dist describes the metric over a group of requests. Failed requests are left out; a report that shows a distribution
-// shows their number too.
+// Dist describes the metric over a group of requests. Failed requests are left out; reports show their number beside a
+// distribution.
 func (d *Def) Dist(c *Cell, g []*event.Request) Dist {
 	if d.At(CellLevel) {
 		return d.observed(c)
@@ -301,7 +303,7 @@ func (d *Def) repeats(c *Cell, g Group) []repeatValue {
 // fails says whether a repeat has no value because of a failed turn and not an unknown one: failures are counted
 // separately.
 func (d *Def) fails(c *Cell, turns []*event.Request) bool {
-	failed := CountFailed(turns) > 0
+	failed := CountFailed(turns) > 0 && !d.counts
 	if d.over != nil || d.Fold == Sum || d.Fold == Max {
 		return failed
 	}

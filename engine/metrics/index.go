@@ -11,7 +11,7 @@ import (
 // the cell.
 type index struct {
 	known    int            // requests that are in the index
-	last     *event.Request // how many of them
+	last     *event.Request // the last of them
 	disorder bool           // one began before another that is in the index
 	groups   map[Group][]*event.Request
 	repeats  []int                             // measured ones
@@ -23,14 +23,16 @@ type index struct {
 // turnOf names a turn of every repeat.
 type turnOf struct {
 	conversation, step string
-	turn               int
+	item, turn         int
 }
 
 // passOf names one play of a conversation.
 type passOf struct {
 	repeat       int
 	warmup       bool
+	play, user   int
 	conversation string
+	item         int
 }
 
 // indexed brings the index up to date.
@@ -61,9 +63,9 @@ func byTime(a, b *event.Request) int {
 
 func (x *index) add(q *event.Request) {
 	x.known, x.last = x.known+1, q
-	turn := turnOf{q.Conversation, q.Step, q.Turn}
+	turn := turnOf{q.Conversation, q.Step, q.Item, q.Turn}
 	x.same[turn] = append(x.same[turn], q)
-	pass := passOf{q.Repeat, q.Warmup, q.Conversation}
+	pass := passOf{q.Repeat, q.Warmup, q.Play, q.User, q.Conversation, q.Item}
 	if p := x.prompts[pass]; p != nil {
 		x.before[q] = p
 	}
@@ -83,6 +85,8 @@ func (x *index) add(q *event.Request) {
 		{}, {Conversation: q.Conversation}, {Conversation: q.Conversation, Step: q.Step},
 		{Repeat: q.Repeat}, {Repeat: q.Repeat, Conversation: q.Conversation},
 		{Repeat: q.Repeat, Conversation: q.Conversation, Step: q.Step},
+		{Repeat: q.Repeat, Conversation: q.Conversation, Item: q.Item},
+		{Repeat: q.Repeat, Conversation: q.Conversation, Item: q.Item, Step: q.Step},
 	}
 	for i, g := range groups {
 		if !slices.Contains(groups[:i], g) { // a field may be empty
@@ -96,9 +100,12 @@ func (x *index) add(q *event.Request) {
 func (c *Cell) Measured(g Group) []*event.Request {
 	x := c.indexed()
 	from := g
-	from.Phase, from.Turn = "", 0
+	from.Phase, from.Turn, from.User, from.Play = "", 0, 0, 0
 	if g.Conversation == "" {
-		from.Step = ""
+		from.Step, from.Item = "", 0
+	}
+	if g.Repeat == 0 {
+		from.Item = 0
 	}
 	group := x.groups[from]
 	if from == g {
@@ -106,7 +113,9 @@ func (c *Cell) Measured(g Group) []*event.Request {
 	}
 	var out []*event.Request
 	for _, q := range group {
-		if (g.Step == "" || q.Step == g.Step) && (g.Turn == 0 || q.Turn == g.Turn) && (g.Phase == "" || q.Phase == g.Phase) {
+		if (g.Item == 0 || q.Item == g.Item) && (g.Step == "" || q.Step == g.Step) && (g.Turn == 0 || q.Turn == g.Turn) &&
+			(g.Phase == "" || q.Phase == g.Phase) && (g.User == 0 || q.User == g.User) &&
+			(g.Play == 0 || q.Play == g.Play) {
 			out = append(out, q)
 		}
 	}
@@ -120,6 +129,7 @@ func (c *Cell) Repeats() []int { return slices.Clone(c.indexed().repeats) }
 type spot struct {
 	at    int // among the steps of its conversation
 	turns int
+	items int // of the conversation's data set; 0: it has none
 }
 
 // spots finds the steps of the scenario by their conversation and their own name.
@@ -128,7 +138,7 @@ func (r *Run) spots() map[[2]string]spot {
 		r.steps = map[[2]string]spot{}
 		for _, conv := range r.Started.Scenario.Conversations {
 			for i, s := range conv.Steps {
-				r.steps[[2]string{conv.ID, s.ID}] = spot{i, s.Turns}
+				r.steps[[2]string{conv.ID, s.ID}] = spot{i, s.Turns, conv.Items}
 			}
 		}
 	}

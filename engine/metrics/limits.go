@@ -59,7 +59,8 @@ func informed(v Value) bool { return v.Known() || v.Range != nil }
 
 // notApplicable are the reasons why a turn cannot have a value; such a turn hides nothing from a figure over several
 // turns.
-var notApplicable = []string{oneToken, reusedConnection, tooShort, firstPlay, allCached, nothingReusable}
+var notApplicable = []string{oneToken, reusedConnection, tooShort, firstPlay, allCached, nothingReusable,
+	nothingRetrieved, nothingReranked, nothingExpected}
 
 // missing says whether a turn should have a value of the metric that is unknown. A failed request misses nothing:
 // failures are counted separately.
@@ -123,7 +124,7 @@ func (c *Cell) removedBetween(from, to *event.Request) bool {
 		func(s event.Step) bool { return s.Action == "remove" })
 }
 
-// coldShare is how much of a prompt may be what every prompt begins with, where nothing else of it was ever sent.
+// coldShare is the largest share of a cold prompt that the common beginning of all prompts may make up.
 const coldShare = 0.02
 
 // isCold says of a measured turn that no cache can have any of its prompt: it is the first of its kind since the
@@ -134,7 +135,7 @@ func (c *Cell) isCold(q *event.Request) bool {
 		float64(*q.Reusable) < coldShare*float64(*q.Usage.Prompt)
 }
 
-// curve is how long cold prompts take as it holds in a repeat: by what they took before it, in it and after it.
+// curve returns how long cold prompts take in a repeat, judged by those before, in and after it.
 func (c *Cell) curve(repeat int) stats.Quadratic {
 	f := c.cold
 	if f.now == nil || f.of != len(c.Requests) {
@@ -143,7 +144,7 @@ func (c *Cell) curve(repeat int) stats.Quadratic {
 	if q, ok := f.now[repeat]; ok {
 		return q
 	}
-	tokens, ms := f.around(repeat)
+	tokens, ms := timesOf(f.beside(repeat))
 	for _, q := range c.Requests {
 		if took := ttftLimits(c, q); q.Repeat == repeat && c.isCold(q) && took.Low == took.High {
 			tokens, ms = append(tokens, float64(*q.Usage.Prompt)), append(ms, took.High)
@@ -153,7 +154,7 @@ func (c *Cell) curve(repeat int) stats.Quadratic {
 	return f.now[repeat]
 }
 
-// whyTimed says what the values of the cell rest on that time tells.
+// whyTimed says what the cell's inferred counts of cached tokens rest on.
 func (c *Cell) whyTimed() string {
 	for _, n := range c.Repeats() {
 		c.curve(n)
@@ -161,8 +162,8 @@ func (c *Cell) whyTimed() string {
 	return c.cold.why()
 }
 
-// timed is how many tokens of a prompt were computed, by the time to its first token, where the server cannot report
-// what it had cached. It is false if the time tells nothing.
+// timed bounds how many tokens of a prompt were computed, given its time to the first token, if the server cannot
+// report cached tokens. It returns false if the time tells nothing.
 func (c *Cell) timed(q *event.Request) (rest stats.Rest, ok bool) {
 	if c == nil || c.cold == nil || c.Started == nil || c.Started.Server.Unsupported["cache"] == "" || q.Cached != nil ||
 		q.Err != nil || !streamed(q) || len(q.Chunks) == 0 {
@@ -175,7 +176,7 @@ func (c *Cell) timed(q *event.Request) (rest stats.Rest, ok bool) {
 	return c.cold.rest(c.curve(q.Repeat), float64(n), ttftLimits(c, q))
 }
 
-// timedTokens is between which limits the cached tokens of a turn lie by its time to the first token.
+// timedTokens returns the limits of a turn's cached tokens that follow from its time to the first token.
 func (c *Cell) timedTokens(q *event.Request) (cached event.Range, ok bool) {
 	rest, ok := c.timed(q)
 	if !ok {
@@ -186,8 +187,8 @@ func (c *Cell) timedTokens(q *event.Request) (cached event.Range, ok bool) {
 	return event.Range{Low: max(math.Floor(n-most), 0), High: min(math.Ceil(n-least), n-1)}, true
 }
 
-// timedRegion is where cached and prompt tokens of a turn lie, by the time to its first token. The noise of that time
-// is the turn's own.
+// timedRegion returns the region of a turn's cached and prompt tokens that follows from its time to the first token.
+// The noise of that time is independent of other turns.
 func (c *Cell) timedRegion(q *event.Request) (r region, ok bool) {
 	rest, ok := c.timed(q)
 	if !ok {
@@ -270,7 +271,8 @@ func prefillRegion(c *Cell, q *event.Request) region {
 	}
 	took := event.Range{Low: 0, High: math.Inf(1)}
 	if first := ttftLimits(c, q); first.High > rttFloor(c) {
-		took = event.Range{Low: max(first.Low-rttFloor(c), 0) / 1000, High: (first.High - rttFloor(c)) / 1000}
+		h, _ := c.delay(q)
+		took = event.Range{Low: max(first.Low-rttFloor(c)-h.most, 0) / 1000, High: (first.High - rttFloor(c)) / 1000}
 	}
 	return box(computed, took)
 }

@@ -11,33 +11,47 @@ import (
 
 // view is the scope of an expression.
 type view struct {
-	cell         *Cell
-	repeat       int
-	conversation string
-	step         string
+	cell *Cell
+	in   Group          // below scenario scope: the pass that is judged, and in step scope the step
+	turn *event.Request // in turn scope: the turn
 }
 
 // Lookup returns a function that finds the value of an expression's path in the scope of a step, a conversation or
 // the scenario. Below scenario scope, repeat and conversation say which pass is judged; in step scope, step says
 // which step.
 func (c *Cell) Lookup(scope figure.Scope, repeat int, conversation, step string) func(path string) Value {
+	return c.LookupIn(scope, Group{Repeat: repeat, Conversation: conversation, Step: step})
+}
+
+// LookupIn does what [Cell.Lookup] does, for one user and one item of a data set.
+func (c *Cell) LookupIn(scope figure.Scope, in Group) func(path string) Value {
 	v := &view{cell: c}
 	if !scope.Wide() {
-		v.repeat, v.conversation = repeat, conversation
+		v.in = in
 	}
-	if scope == figure.StepScope {
-		v.step = step
+	if scope != figure.StepScope {
+		v.in.Step = ""
 	}
 	return func(path string) Value { return v.find(scope, path) }
 }
 
+// LookupTurn returns a function that finds the value of an expression's path in the scope of one turn.
+func (c *Cell) LookupTurn(q *event.Request) func(path string) Value {
+	v := &view{cell: c, turn: q, in: Group{Repeat: q.Repeat, User: q.User}}
+	return func(path string) Value { return v.find(figure.TurnScope, path) }
+}
+
 func (l *view) find(scope figure.Scope, path string) Value {
 	name, ok := figure.Parse(scope, path)
-	switch {
+	switch score, scored := figure.CutScore(path); {
+	case scored && scope.Wide():
+		return scoreValue(l.cell, score)
 	case ok && name.Level == figure.ServerFacts:
 		return serverFact(l.cell, name.Rest)
 	case ok && name.Level == figure.RepeatNumber:
-		return Value{V: l.repeat, Source: "plan"}
+		return Value{V: l.in.Repeat, Source: "plan"}
+	case ok && name.Level == figure.UserNumber:
+		return Value{V: max(1, l.in.User), Source: "plan"}
 	case ok && name.Turns != figure.NoTurns:
 		return l.figure(name)
 	case !ok && scope == figure.ScenarioScope:
@@ -49,8 +63,20 @@ func (l *view) find(scope figure.Scope, path string) Value {
 	return Value{Why: path + " names nothing in " + string(scope) + " scope"}
 }
 
+// scoreValue is the score of an assertion.
+func scoreValue(c *Cell, name string) Value {
+	s, ok := c.Score(name)
+	if !ok {
+		return Value{Why: fmt.Sprintf("no assertion %q was judged", name)}
+	}
+	return s.Value()
+}
+
 // figure is the value of a name that rests on measured turns.
 func (l *view) figure(name figure.Name) Value {
+	if l.turn != nil {
+		return turnValue(l.cell, []*event.Request{l.turn}, 0, "the turn", name.Rest)
+	}
 	g, where := l.group(name)
 	switch turns := l.cell.Measured(g); name.Turns {
 	case figure.FirstTurn:
@@ -66,17 +92,20 @@ func (l *view) figure(name figure.Name) Value {
 
 // group returns the turns that a name selects in this scope, and a label for them.
 func (l *view) group(name figure.Name) (g Group, where string) {
-	g = Group{Repeat: l.repeat, Conversation: l.conversation, Step: l.step}
+	g = l.in
 	switch {
 	case name.Part != figure.NoPart:
 		chosen := groupOf(name)
-		g = Group{Repeat: g.Repeat, Conversation: cmp.Or(chosen.Conversation, g.Conversation), Step: chosen.Step,
-			Phase: chosen.Phase}
+		g.Conversation, g.Step = cmp.Or(chosen.Conversation, g.Conversation), chosen.Step
+		g.Phase = chosen.Phase
+		if g.Conversation != l.in.Conversation {
+			g.Item = 0 // another conversation does not have this item
+		}
 		return g, string(name.Part) + " " + name.ID
-	case l.step != "":
-		return g, "step " + l.step
-	case l.conversation != "":
-		return g, "conversation " + l.conversation
+	case g.Step != "":
+		return g, "step " + g.Step
+	case g.Conversation != "":
+		return g, "conversation " + g.Conversation
 	}
 	return g, "the run"
 }

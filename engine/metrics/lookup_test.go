@@ -163,12 +163,13 @@ func TestLookup_KnowsTheWholeVocabulary(t *testing.T) {
 			check("scenario", "conversations.main."+n.Path+".p50")
 		}
 	}
+	of := func(path string) string { return strings.Replace(path, figure.Objective, "snappy", 1) }
 	for _, n := range names.Conversation {
-		check("conversation", "conv."+n.Path)
-		check("scenario", "conversations.main."+n.Path+".p50")
+		check("conversation", "conv."+of(n.Path))
+		check("scenario", "conversations.main."+of(n.Path)+".p50")
 	}
 	for _, n := range names.Run {
-		check("scenario", "run."+n.Path)
+		check("scenario", "run."+of(n.Path))
 	}
 	for _, n := range names.Cell {
 		check("scenario", n.Path)

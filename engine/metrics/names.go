@@ -16,7 +16,7 @@ type Name struct {
 // Names lists what expressions may name, in the order of [Defs].
 type Names struct {
 	Turn         []Name // below turn., first_turn. and steps.<id>.
-	Conversation []Name // below conv. and conversations.<id>. beside the aggregates of Turn
+	Conversation []Name // below conv. and conversations.<id>., besides the aggregates of Turn
 	Run          []Name // below run.
 	Cell         []Name // at the top of scenario scope: gpu.power_w, each also with a statistic
 }
@@ -39,6 +39,26 @@ func Vocabulary() Names {
 				Path: d.Name, Kind: d.Kind, Unit: d.Unit, Doc: d.Doc, Rate: d.Rate, Signed: d.Signed,
 				Aggregate: d.Aggregate(), Better: d.Better, Reported: d.Support == "cache" || d.Support == "usage",
 			})
+		}
+	}
+	return out
+}
+
+// Defs lists the metrics that the cell has: those of the table, with one for each of its objectives in place of those
+// for any, and drifts only if it is played for a time.
+func (c *Cell) Defs() []*Def {
+	out := make([]*Def, 0, len(Defs))
+	for i := range Defs {
+		d := &Defs[i]
+		if d.drift != "" && c.Windows == nil {
+			continue // nobody has asked how it changed
+		}
+		if !d.Any() {
+			out = append(out, d)
+			continue
+		}
+		for _, o := range c.Planned.SLO {
+			out = append(out, d.Of(o.Name))
 		}
 	}
 	return out

@@ -10,7 +10,7 @@ import (
 	"homellm/engine/text"
 )
 
-// The verdicts of a run, beside [event.Pass] and [event.Fail].
+// The verdicts of a run, besides [event.Pass] and [event.Fail].
 const (
 	Inconclusive event.Outcome = "inconclusive" // a gate could not be judged, or there was none
 	Broken       event.Outcome = "error"        // the environment or too many requests failed
@@ -34,6 +34,7 @@ const (
 	Unknown Judged = "unknown" // undecided, and a gate: the run is inconclusive
 	Allowed Judged = "allowed" // unsupported, and its author allows that; or undecided, and not a gate
 	Warned  Judged = "warned"  // failed, and not a gate
+	Counted Judged = "counted" // only its passes count, for a share of them
 	Skipped Judged = "skipped"
 )
 
@@ -45,10 +46,12 @@ func Judge(v event.Verdict) Judged {
 // JudgedBy applies the policies of an assertion or a gate to an outcome.
 func JudgedBy(o event.Outcome, s event.Severity, u event.OnUnknown) Judged {
 	switch {
-	case o == event.Pass:
-		return Passed
 	case o == event.Skipped:
 		return Skipped
+	case s == event.SeverityCount:
+		return Counted
+	case o == event.Pass:
+		return Passed
 	case !o.Undecided() && s.Gates():
 		return Failed
 	case !o.Undecided():
@@ -61,13 +64,11 @@ func JudgedBy(o event.Outcome, s event.Severity, u event.OnUnknown) Judged {
 	return Unknown
 }
 
-// Counts tells how many assertions of all cells came to each judgement.
+// Counts tells how many assertions, of each cell and over all cells, came to each judgement.
 func (r *Run) Counts() map[Judged]int {
 	out := map[Judged]int{}
-	for _, c := range r.Cells {
-		for _, v := range c.Verdicts {
-			out[Judge(v)]++
-		}
+	for v := range r.verdicts() {
+		out[Judge(v)]++
 	}
 	return out
 }
@@ -88,9 +89,8 @@ func (r *Run) Findings() []Finding {
 	r.ending(add)
 	r.environment(add)
 	for _, c := range r.Cells {
-		if g := c.Measured(Group{}); overBudget(g, r.Started.Scenario.ErrorBudget) {
-			add(exit.Requests, Broken, "%s: %d of %d requests failed, the error budget is %.4g %%",
-				c.Name(), CountFailed(g), len(g), 100*r.Started.Scenario.ErrorBudget)
+		if why := c.OverBudget(); why != "" {
+			add(exit.Requests, Broken, "%s: %s", c.Name(), why)
 		}
 	}
 	counts := r.Counts()
@@ -154,11 +154,9 @@ func (r *Run) environment(add func(int, event.Outcome, string, ...any)) {
 // harmless counts passes of assertions that would not gate if they failed.
 func (r *Run) harmless() int {
 	n := 0
-	for _, c := range r.Cells {
-		for _, v := range c.Verdicts {
-			if !v.Severity.Gates() && Judge(v) == Passed {
-				n++
-			}
+	for v := range r.verdicts() {
+		if !v.Severity.Gates() && Judge(v) == Passed {
+			n++
 		}
 	}
 	return n
@@ -166,14 +164,21 @@ func (r *Run) harmless() int {
 
 func (r *Run) names(j Judged) []string {
 	var out []string
-	for _, c := range r.Cells {
-		for _, v := range c.Verdicts {
-			if Judge(v) == j && !slices.Contains(out, v.Name) {
-				out = append(out, v.Name)
-			}
+	for v := range r.verdicts() {
+		if Judge(v) == j && !slices.Contains(out, v.Title()) {
+			out = append(out, v.Title())
 		}
 	}
 	return out
+}
+
+// OverBudget says how many requests of the cell failed if they are more than the scenario allows; empty if not.
+func (c *Cell) OverBudget() string {
+	g, budget := c.Measured(Group{}), c.run.Started.Scenario.ErrorBudget
+	if !overBudget(g, budget) {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d requests failed, the error budget is %.4g %%", CountFailed(g), len(g), 100*budget)
 }
 
 // overBudget compares shares by division: 29/100 equals the number 0.29, but 0.29 times 100 is slightly less than 29.
@@ -199,11 +204,28 @@ func (c *Cell) Labels() []event.Label {
 	case model < 0 && server >= 0 && s.Model != "":
 		labels = slices.Insert(labels, server+1, event.Label{Name: "model", Value: s.Model})
 	}
+	if box := boxOf(*c.Started); box != "" && of("box") < 0 {
+		labels = append(labels, event.Label{Name: "box", Value: box})
+	}
 	return labels
+}
+
+// Host is what is known of the machine that the cell was played on.
+func (c *Cell) Host() map[string]any {
+	switch {
+	case c.Started != nil && c.Started.Box != nil:
+		return c.Started.Box.Host
+	case c.run != nil:
+		return c.run.Started.Host
+	}
+	return nil
 }
 
 // Name is the cell's name in reports: its server and model, then its other coordinates.
 func (c *Cell) Name() string {
+	if c.ID == "" {
+		return allCells
+	}
 	var main, rest []string
 	for _, l := range c.Labels() {
 		switch l.Name {

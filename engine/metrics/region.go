@@ -18,8 +18,8 @@ type region struct {
 	own     *ownNoise // nil: none
 }
 
-// ownNoise is what noise of a turn's own takes its numerator lower and higher than the corners, and the most that it
-// can be. Corners may lie beyond that and below 0: a sum of what was cut would be biased.
+// ownNoise is how far the independent noise of a turn takes its numerator below and above the corners, and the most
+// that the numerator can be. Corners may be beyond that and below 0, because a sum of clipped values would be biased.
 type ownNoise struct{ below, above, most float64 }
 
 // certainly is the region of a known pair.

@@ -19,7 +19,7 @@ type Sample struct {
 	Unit    string
 	Better  int // +1: higher is better, -1: lower is better, 0: neither
 	Values  []float64
-	Repeats []int // the repeats of the values
+	Repeats []int // the repeats of the values; of a pass rate, the items
 	Unknown int   // repeats without a value
 	// repeats whose value is not exact, among those
 	Hidden []Hidden
@@ -39,6 +39,16 @@ type Hidden struct {
 // Count is how many repeats have a value, known or not.
 func (s Sample) Count() int { return len(s.Values) + len(s.Hidden) }
 
+// Pairs are the values of the repeats that are known on both sides.
+func Pairs(a, b Sample) (x, y []float64) {
+	for i, n := range a.Repeats {
+		if j := slices.Index(b.Repeats, n); j >= 0 {
+			x, y = append(x, a.Values[i]), append(y, b.Values[j])
+		}
+	}
+	return x, y
+}
+
 // Told says whether anything is known of any value.
 func (s Sample) Told() bool {
 	return len(s.Values) > 0 || slices.ContainsFunc(s.Hidden, func(h Hidden) bool {
@@ -48,16 +58,19 @@ func (s Sample) Told() bool {
 }
 
 // whole are the metrics of a run with a single value over all repeats.
-var whole = []string{"repeats", "duration_s"}
+var whole = []string{"repeats", "duration_s", "users"}
 
 // Whole says whether the metric is one value for all repeats of a run.
-func (d *Def) Whole() bool { return slices.Contains(whole, d.Name) || !d.Numeric() }
+func (d *Def) Whole() bool { return slices.Contains(whole, d.Name) || d.drift != "" || !d.Numeric() }
 
 // Sample returns the values of a path such as steps.q1.ttft_ms, phases.after_removal.tpot_ms,
 // conversations.main.total_ms or run.output_tps. Several turns of a repeat are folded as the
 // metric says.
 func (c *Cell) Sample(path string) Sample {
 	s := Sample{Path: path}
+	if name, ok := figure.CutScore(path); ok {
+		return c.scores(name)
+	}
 	d, g, why := samplePath(path)
 	if why != "" {
 		s.Why = why
@@ -159,10 +172,10 @@ func samplePath(path string) (d *Def, g Group, why string) {
 	switch {
 	case !ok:
 		return nil, g, fmt.Sprintf("there is no metric %q", name)
-	case !d.Numeric() || slices.Contains(whole, name) || d.At(CellLevel):
+	case d.Whole() || d.At(CellLevel):
 		return nil, g, name + " is not a number that each repeat has"
 	case at.Level == figure.RunLevel && !d.At(RunLevel), at.Level != figure.RunLevel && d.over == nil && !d.Aggregate(),
-		d.over != nil && !d.At(ConversationLevel):
+		d.over != nil && at.Level != figure.RunLevel && !d.At(ConversationLevel):
 		return nil, g, name + " is not a metric of " + at.Prefix()
 	}
 	return d, groupOf(at), ""

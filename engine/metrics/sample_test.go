@@ -45,3 +45,12 @@ func TestSamplePaths(t *testing.T) {
 		}
 	}
 }
+
+// Pairs are by the number of the repeat, not by the place in the list.
+func TestPairs(t *testing.T) {
+	a := Sample{Values: []float64{1, 2, 3}, Repeats: []int{1, 2, 3}}
+	b := Sample{Values: []float64{40, 20}, Repeats: []int{4, 2}}
+	if x, y := Pairs(a, b); !slices.Equal(x, []float64{2}) || !slices.Equal(y, []float64{20}) {
+		t.Errorf("%v and %v", x, y)
+	}
+}

@@ -9,6 +9,7 @@ type Shown struct {
 	Tile    *Tile    // at the head of a cell's page
 	Strip   *Strip   // over the time of a cell; for sampled metrics
 	Delta   *Delta   // in side by side views of two runs
+	Beside  *Beside  // where the cells of a run stand beside each other
 
 	Property string // statistic of each phase among the properties of a test suite; empty: none
 }
@@ -49,4 +50,13 @@ type Strip struct {
 type Delta struct {
 	Rank int
 	Stat string
+}
+
+// Beside is a figure of each cell where the cells of a run stand beside each other.
+type Beside struct {
+	Rank  int
+	Head  string
+	Stat  string
+	Whole bool // of the run as a whole, not of each phase
+	Users bool // only where several users play
 }

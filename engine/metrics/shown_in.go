@@ -56,6 +56,11 @@ func Deltas() []In[Delta] {
 	return shownIn(func(s Shown) []Delta { return only(s.Delta) }, func(d Delta) int { return d.Rank })
 }
 
+// Besides lists the figures where the cells of a run stand beside each other.
+func Besides() []In[Beside] {
+	return shownIn(func(s Shown) []Beside { return only(s.Beside) }, func(b Beside) int { return b.Rank })
+}
+
 // Boxes lists the metrics with charts of distributions, by the name they have there.
 func Boxes() []In[string] { return shownIn(func(s Shown) []string { return given(s.Box) }, unranked) }
 

@@ -16,7 +16,7 @@ import (
 // in any text.
 const gram = 4
 
-// mostGrams is how many sequences of a long text are compared at a time, in 2 MiB.
+// mostGrams is how many sequences of a long text are compared at a time; their hashes take 2 MiB.
 const mostGrams = 1 << 18
 
 // repetition is the share of four-word sequences in a text that have occurred in it before, ignoring case. Ordinary
@@ -45,7 +45,7 @@ func repetition(text string) (any, string) {
 	return float64(total-different) / float64(total), ""
 }
 
-// grams are hashes of 64 bits of the sequences of words in a text, in lower case.
+// grams returns 64-bit hashes of the four-word sequences in a text, ignoring case.
 func grams(text string) iter.Seq[uint64] {
 	const offset, prime = 14695981039346656037, 1099511628211 // FNV-1a, over words and over sequences of them
 	return func(yield func(uint64) bool) {
@@ -89,11 +89,12 @@ func isJSON(text string) bool {
 
 // sameText compares the answer with that of the first play of the same turn, warm-ups included.
 func sameText(c *Cell, q *event.Request) (any, string) {
-	for _, first := range c.indexed().same[turnOf{q.Conversation, q.Step, q.Turn}] {
+	for _, first := range c.indexed().same[turnOf{q.Conversation, q.Step, q.Item, q.Turn}] {
 		if first == q || first.Err != nil {
 			continue
 		}
-		if q.Warmup && !first.Warmup || q.Warmup == first.Warmup && first.Repeat >= q.Repeat {
+		if q.Warmup && !first.Warmup || q.Warmup == first.Warmup && (first.Repeat > q.Repeat ||
+			first.Repeat == q.Repeat && first.Play >= q.Play) {
 			continue // played later
 		}
 		return first.Text == q.Text, ""

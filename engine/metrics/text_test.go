@@ -78,7 +78,7 @@ func TestAnAnswerThatIsNoneIsKnownOnlyAsFarAsItCame(t *testing.T) {
 		q := reply()
 		q.Text, q.Reasoning, q.Finish = c.text, c.reasoning, c.finish
 		q.MaxTokens = *q.Usage.Completion + 1
-		if c.text == "Lomvik. And" { // llama-server calls it completed when its limit cuts it as well
+		if c.text == "Lomvik. And" { // llama-server reports "completed" for a cut reply too
 			q.MaxTokens--
 		}
 		cell := &Cell{}

@@ -29,7 +29,11 @@ const (
 	several    = "the reply had several choices, and the server counts the tokens of all"
 
 	reusedConnection = "the connection was reused"
+	othersUnderWay   = "other requests were under way, and the time to the first token holds waits for them"
 	nothingReusable  = "less than 1 % of the prompt could be reused"
+	nothingRetrieved = "nothing was retrieved before the turn"
+	nothingReranked  = "nothing was reranked before the turn"
+	nothingExpected  = "the scenario does not say what should be retrieved before the turn"
 	tooMuch          = "more was cached than homellm has sent to this cache: other clients' prompts, or an isolation " +
 		"that does not isolate"
 )
@@ -128,6 +132,9 @@ func rttFloor(c *Cell) float64 {
 
 // prefill is the number of prompt tokens that the server computed, and the seconds until its first token.
 func prefill(c *Cell, q *event.Request) (tokens, seconds float64, why string) {
+	if c.Planned.Together {
+		return 0, 0, othersUnderWay
+	}
 	have, prompt, why := cached(q)
 	if why != "" {
 		return 0, 0, why
@@ -235,5 +242,5 @@ func lastToken(q *event.Request) (t time.Duration, why string) {
 	return q.Chunks[len(q.Chunks)-1].At, ""
 }
 
-// answers says whether a delta is part of the exchange's text, for which a refusal is the substitute.
+// answers says whether a delta is part of the exchange's text, which may be a refusal.
 func answers(c event.Chunk) bool { return c.Channel == event.Answer || c.Channel == event.Refusal }

@@ -37,7 +37,7 @@ func cellOf(turns int, requests ...event.Request) *Cell {
 	return r.Cell("a")
 }
 
-// lies holds a value against the interval that it must be.
+// lies compares a value with the interval that it must be.
 func lies(t *testing.T, what string, v Value, low, high float64) {
 	t.Helper()
 	if v.Known() || v.V != nil || v.Range == nil || v.Why == "" {
@@ -100,7 +100,7 @@ func TestLookup_StatisticsOfUnknownValuesAreIntervals(t *testing.T) {
 		unknown.V != 2 {
 		t.Errorf("n %v, n_unknown %v", n.V, unknown.V)
 	}
-	// A failed turn is none of the unknown ones.
+	// A failed turn does not count as unknown.
 	failed := told(5, 1, 100, -1)
 	failed.Err = &event.Error{Class: "reset"}
 	c = cellOf(1, told(1, 1, 100, 40), failed)
@@ -143,7 +143,7 @@ func TestOver_WhatThereIsNotIsNotUnknown(t *testing.T) {
 	}
 }
 
-// TestQuotients holds the limits of random regions against random points of them: none lies outside.
+// TestQuotients compares the limits of random regions with random points in them: none lies outside.
 func TestQuotients(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 1))
 	for range 2000 {
@@ -293,7 +293,7 @@ func TestStreamsTruncated(t *testing.T) {
 	}
 }
 
-// Counts of a reply that cannot be true are none: more output than was asked for, and counts that contradict.
+// Counts of a reply that cannot be true are dropped: more output than was asked for, and contradictory counts.
 func TestEach_CountsThatCannotBeTrue(t *testing.T) {
 	q := reply()
 	q.MaxTokens = 4 // and the reply reports 5

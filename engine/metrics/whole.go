@@ -14,9 +14,14 @@ func (c *Cell) cut(d *Def, g Group) string {
 	if d.counts || c.run == nil || g.Repeat == 0 {
 		return ""
 	}
+	if c.Windows != nil && g.Play == 0 {
+		return c.cutWindow(g.Repeat)
+	}
 	if g.Step != "" && g.Conversation != "" {
 		step := c.run.spots()[[2]string{g.Conversation, g.Step}]
-		return c.short(g, step.turns, g.Step, c.Measured(Group{Repeat: g.Repeat, Conversation: g.Conversation}))
+		turns := c.Measured(Group{Repeat: g.Repeat, Play: g.Play, User: g.User, Conversation: g.Conversation,
+			Item: g.Item})
+		return c.short(g, step, g.Step, turns)
 	}
 	for _, conv := range c.run.Started.Scenario.Conversations {
 		if g.Conversation != "" && g.Conversation != conv.ID {
@@ -24,12 +29,12 @@ func (c *Cell) cut(d *Def, g Group) string {
 		}
 		of := g
 		of.Conversation = conv.ID
-		turns := c.Measured(Group{Repeat: g.Repeat, Conversation: conv.ID})
+		turns := c.Measured(Group{Repeat: g.Repeat, Play: g.Play, User: g.User, Conversation: conv.ID, Item: g.Item})
 		for _, step := range conv.Steps {
 			if g.Step != "" && g.Step != step.ID {
 				continue
 			}
-			if why := c.short(of, step.Turns, step.ID, turns); why != "" {
+			if why := c.short(of, spot{turns: step.Turns, items: conv.Items}, step.ID, turns); why != "" {
 				return why
 			}
 		}
@@ -37,10 +42,18 @@ func (c *Cell) cut(d *Def, g Group) string {
 	return ""
 }
 
-// short says why a step has fewer turns in a repeat than in the scenario; empty if it has them all. Turns are those
-// of its conversation.
-func (c *Cell) short(g Group, want int, step string, turns []*event.Request) string {
-	played := len(c.Measured(Group{Repeat: g.Repeat, Conversation: g.Conversation, Step: step}))
+// short says why a step has fewer turns in a repeat than the scenario has for all users and items; empty if it has them
+// all. Turns are those of its conversation.
+func (c *Cell) short(g Group, of spot, step string, turns []*event.Request) string {
+	want := of.turns
+	if g.User == 0 {
+		want *= max(1, c.Planned.Users)
+	}
+	if g.Item == 0 {
+		want *= max(1, of.items)
+	}
+	played := len(c.Measured(Group{Repeat: g.Repeat, Play: g.Play, User: g.User, Conversation: g.Conversation,
+		Item: g.Item, Step: step}))
 	if played < want && c.reaches(g.Conversation, step, g.Phase, turns) {
 		return cutBy(g.Repeat, turns)
 	}
@@ -70,8 +83,13 @@ func (c *Cell) reaches(conversation, step, phase string, turns []*event.Request)
 
 // cutBy says what ended a conversation early.
 func cutBy(repeat int, turns []*event.Request) string {
+	// with several users the failed turn of one may come before those of others
+	last := slices.IndexFunc(turns, func(q *event.Request) bool { return q.Err != nil })
 	if n := len(turns); n > 0 && turns[n-1].Err != nil {
-		q := turns[n-1]
+		last = n - 1
+	}
+	if last >= 0 && (last == len(turns)-1 || turns[last].User > 0) {
+		q := turns[last]
 		return fmt.Sprintf("not all turns of repeat %d were played: %s turn %d failed (%s)", repeat, q.Step, q.Turn,
 			q.Err.Class)
 	}

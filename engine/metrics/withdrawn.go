@@ -18,18 +18,27 @@ const (
 
 // withdrawal is the withdrawal of one server's report.
 type withdrawal struct {
-	of  event.Server
+	of  event.CellStarted
 	why string
 }
 
-// same says whether two cells were played on one server: they name the same server, or the same address of one that
-// homellm did not start.
-func same(a, b event.Server) bool {
-	return a.Profile != "" && a.Profile == b.Profile || a.URL == b.URL && a.Flags == "" && b.Flags == ""
+// same says whether two cells were played on one server: on the same machine they name the same server, or the same
+// address of one that homellm did not start.
+func same(a, b event.CellStarted) bool {
+	return boxOf(a) == boxOf(b) && (a.Server.Profile != "" && a.Server.Profile == b.Server.Profile ||
+		a.Server.URL == b.Server.URL && a.Server.Flags == "" && b.Server.Flags == "")
+}
+
+// boxOf is the name of the box of the fleet that a cell is played on; empty: it is the machine of the run.
+func boxOf(s event.CellStarted) string {
+	if s.Box == nil {
+		return ""
+	}
+	return s.Box.Name
 }
 
 // withdrawnFrom is why a server's report was withdrawn; "" if it was not.
-func (r *Run) withdrawnFrom(s event.Server) (why string) {
+func (r *Run) withdrawnFrom(s event.CellStarted) (why string) {
 	for _, w := range r.withdrawn {
 		if same(w.of, s) {
 			why = w.why
@@ -39,10 +48,10 @@ func (r *Run) withdrawnFrom(s event.Server) (why string) {
 }
 
 // withdraw removes every count of cached tokens of a server, including those of earlier turns and other cells.
-func (r *Run) withdraw(s event.Server, why string) {
+func (r *Run) withdraw(s event.CellStarted, why string) {
 	r.withdrawn = append(r.withdrawn, withdrawal{s, why})
 	for _, c := range r.Cells {
-		if c.Started == nil || !same(c.Started.Server, s) {
+		if c.Started == nil || !same(*c.Started, s) {
 			continue
 		}
 		c.withdrawn = why
@@ -86,6 +95,9 @@ func (c *Cell) Judged() []int {
 		if !q.Warmup && !Cancelled(q) && !slices.Contains(out, q.Repeat) {
 			out = append(out, q.Repeat)
 		}
+	}
+	if c.Windows != nil { // in some of them nothing may be evaluated
+		return out
 	}
 	for _, v := range c.Verdicts {
 		if v.Scope != string(figure.ScenarioScope) {

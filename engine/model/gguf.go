@@ -85,7 +85,7 @@ func (h *header) bytes(n int) []byte {
 	return b
 }
 
-// uint is a little-endian number of so many bytes.
+// uint reads a little-endian number of a given size in bytes.
 func (h *header) uint(size int) uint64 {
 	b := h.bytes(size)
 	if h.err != nil {
@@ -99,12 +99,12 @@ func (h *header) text() string {
 	if n > mostText {
 		h.err = errNoGGUF
 	}
-	return string(h.bytes(int(min(n, mostText)))) // no more than mostText
+	return string(h.bytes(int(min(n, mostText)))) // fits int: at most mostText
 }
 
 func (h *header) drop(n uint64) {
 	if h.err == nil {
-		_, h.err = io.CopyN(io.Discard, h.from, int64(min(n, mostHeader+1))) // no more than mostHeader
+		_, h.err = io.CopyN(io.Discard, h.from, int64(min(n, mostHeader+1))) // fits int64: at most mostHeader + 1
 	}
 }
 
@@ -112,13 +112,13 @@ func (h *header) drop(n uint64) {
 func (h *header) skip(kind uint64, depth int) {
 	switch size := scalars[kind]; {
 	case size > 0:
-		h.drop(uint64(size)) // one of the table
+		h.drop(uint64(size)) // a size from the table
 	case kind == textKind:
 		h.drop(h.uint(8))
 	case kind == listKind && depth < 3:
 		of, n := h.uint(4), h.uint(8)
 		if size := scalars[of]; size > 0 {
-			h.drop(min(n, mostHeader) * uint64(size)) // ditto
+			h.drop(min(n, mostHeader) * uint64(size)) // both factors are bounded
 			return
 		}
 		for ; n > 0 && h.err == nil; n-- {

@@ -1,20 +1,32 @@
 package model
 
 import (
-	"embed"
+	"bytes"
+	"compress/gzip"
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"homellm/dsl/ceiling"
 )
 
-// The goldens are part of the program, so that a user can check a template, including their own, without a server.
+// packedGoldens are the files of goldens/ by their names without .json, as one JSON object, compressed. They are part
+// of the program, so that a user can check a template, including their own, without a server.
 //
-//go:embed goldens
-var goldenFiles embed.FS
+//go:embed goldens.gz
+var packedGoldens []byte
+
+var goldenFiles = sync.OnceValues(func() (files map[string]json.RawMessage, err error) {
+	r, err := gzip.NewReader(bytes.NewReader(packedGoldens))
+	if err == nil {
+		err = json.NewDecoder(r).Decode(&files)
+	}
+	return files, err
+})
 
 // Golden is an independent Jinja implementation's rendering of a conversation.
 type Golden struct {
@@ -54,7 +66,7 @@ func Goldens(template string) ([]Golden, error) {
 		case "high":
 			g.Options.Vars = map[string]any{"reasoning_effort": "high"}
 		}
-		switch template { // of the shipped ones, those with today's date
+		switch template { // shipped templates that print today's date
 		case "llama-3.2", "gpt-oss", "smollm3", "mistral-small-3.2":
 			g.Options.Now = probeTime
 		}
@@ -64,8 +76,12 @@ func Goldens(template string) ([]Golden, error) {
 }
 
 func readGolden(name string, into any) error {
-	data, err := goldenFiles.ReadFile("goldens/" + name + ".json")
+	files, err := goldenFiles()
 	if err != nil {
+		return fmt.Errorf("reading the goldens: %w", err)
+	}
+	data, ok := files[name]
+	if !ok {
 		return fmt.Errorf("there are no goldens of %s", name)
 	}
 	if err := json.Unmarshal(data, into); err != nil {

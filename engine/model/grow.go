@@ -57,11 +57,11 @@ func (g *grower) render(messages []Message, opt Options) (Prompt, error) {
 	}
 	was, ok := g.find(messages, opt)
 	if !ok {
-		return g.anew(messages, opt)
+		return g.start(messages, opt)
 	}
 	p, ok := g.extend(was, messages)
 	if !ok {
-		return g.anew(messages, opt)
+		return g.start(messages, opt)
 	}
 	if bits.Len(uint(len(messages))) > bits.Len(uint(len(was.messages))) {
 		whole, err := g.whole(messages, opt)
@@ -100,8 +100,8 @@ func (g *grower) keep(k grown) {
 
 func today() string { return time.Now().Format(time.DateOnly) }
 
-// anew renders a conversation whole, and remembers it.
-func (g *grower) anew(messages []Message, opt Options) (Prompt, error) {
+// start renders a conversation whole, and remembers it to grow from.
+func (g *grower) start(messages []Message, opt Options) (Prompt, error) {
 	p, err := g.whole(messages, opt)
 	if err == nil {
 		g.keep(grown{slices.Clone(messages), opt, today(), p})

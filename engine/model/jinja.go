@@ -156,7 +156,7 @@ func declared(tools []wire.Declared) any {
 		err = json.Unmarshal(raw, &out)
 	}
 	if err != nil {
-		return nil // parameters that are no JSON, which no file can hold
+		return nil // parameters that are not JSON, which no file can contain
 	}
 	return out
 }
@@ -211,7 +211,7 @@ func broken(name, source string, err error) *SyntaxError {
 	return out
 }
 
-// methods are the library's, with those that take Python's arguments in place of some of them.
+// methods returns the library's methods, some replaced by versions that take Python's arguments.
 func methods() exec.Methods {
 	all := builtins.Methods
 	own := map[string]exec.Method[string]{}
@@ -267,7 +267,8 @@ func replace(self string, _ *exec.Value, args *exec.VarArgs) (any, error) {
 	return strings.Replace(self, before, after, count), nil
 }
 
-// strip takes characters away from an end of a text, by one of two functions: those that are named, or white space.
+// strip returns a method that strips the named characters from the ends of a text, or white space if none are named.
+// Each of the two cases has its function.
 func strip(named func(s, cutset string) string, space func(string, func(rune) bool) string) exec.Method[string] {
 	return func(self string, _ *exec.Value, args *exec.VarArgs) (any, error) {
 		if len(args.Args) == 0 {

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Architecture has the figures of a model that decide how much memory it takes, as a models file has them.
+// Architecture has the figures of a model that decide how much memory it takes, as given in a models file.
 type Architecture struct {
 	Layers     int
 	Heads      int
@@ -131,7 +131,7 @@ type Fit struct {
 	MaxContext int     // the longest context that fits, in tokens of one sequence; 0: not even the weights fit
 }
 
-// Fits says whether a model with a context of so many tokens fits a card with vram bytes:
+// Fits says whether a model with a context of a number of tokens fits a card with vram bytes:
 //
 //	weights + 2·layers·KV heads·head size·bytes·tokens + overhead <= utilisation · VRAM
 //

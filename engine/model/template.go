@@ -152,7 +152,7 @@ type Template struct {
 	// What the template accepts unchanged; found by trying.
 	takesSystem, takesLaterSystem, takesTwoUsers bool
 	dropsThought                                 bool // of answers that a question follows
-	takesTools                                   bool // it writes them in its own way
+	takesTools                                   bool // it has markup for tools
 }
 
 // Renderer renders the prompt of at least one message. Its errors are refusals, or errors of a template that not
@@ -377,11 +377,11 @@ func (e *Refusal) Error() string {
 	return b.String()
 }
 
-// TakesTools says whether the template writes tools in its own way. One that has none is given them as text, as
-// Qwen and Hermes write them, which is about as long.
+// TakesTools reports whether the template has markup for tools. Without it, tools are added as text in the form of Qwen
+// and Hermes, which is about as long.
 func (t *Template) TakesTools() bool { return t.takesTools }
 
-// tryTools finds out whether the template shows a tool, a call of it and its result.
+// tryTools finds out whether the template renders a tool, a call of it and the result.
 func (t *Template) tryTools() bool {
 	call := wire.Call("call00001", "look", `{"at":"here"}`)
 	p, err := t.render([]Message{{Role: "user", Content: "x"}, {Role: "assistant", ToolCalls: []wire.ToolCall{call}},

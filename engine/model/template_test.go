@@ -58,7 +58,7 @@ func TestConformance(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := len(conversations) * 3
-		if name == "gemma-4" || name == "gemma-4-e" || name == "gpt-oss" { // a variant of their own
+		if name == "gemma-4" || name == "gemma-4-e" || name == "gpt-oss" { // these have their own variant
 			want += len(conversations)
 		}
 		if len(all) != want {

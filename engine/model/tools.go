@@ -17,7 +17,7 @@ func spelt(messages []wire.Message, tools []wire.Declared) []wire.Message {
 			continue
 		}
 		text := "<tool_response>\n" + m.Content + "\n</tool_response>"
-		if n := len(out); n > 0 && out[n-1].Role == "user" { // several results are one message
+		if n := len(out); n > 0 && out[n-1].Role == "user" { // several results form one message
 			out[n-1].Content += "\n" + text
 			continue
 		}

@@ -9,39 +9,41 @@ import (
 	"homellm/engine/event"
 )
 
-// Cold prompts are of so many lengths, each sent so often.
+// The numbers and sizes of cold prompts.
 const (
 	coldLengths  = 10
 	coldRounds   = 2
-	coldMore     = 1.2             // times the longest prompt that is planned, which is an estimate
+	coldMore     = 1.2             // factor on the longest planned prompt, which is an estimate
 	coldShortest = 40              // words
 	coldFirst    = 300             // tokens of a first prompt, which tells how fast the server is
-	coldLimit    = 2 * time.Minute // of all before the first pass
-	coldLess     = 0.8             // times that, where it is refused
-	coldTries    = 3               // with as many
-	coldAfter    = 3               // every so many lengths are sent again between the repeats
+	coldLimit    = 2 * time.Minute // for all prompts before the first pass
+	coldLess     = 0.8             // factor on a length that the server refuses
+	coldTries    = 3               // tries with shorter prompts
+	coldAfter    = 3               // step between the lengths that are sent again between repeats
+	coldOff      = 0.08            // share by which a token of them may take more or less time than before
 )
 
 // cold measures prompts that are new to the server.
 type cold struct {
 	send    func(ctx context.Context, text, salt string) event.Exchange
-	text    func(words int) string // that was never sent before
+	text    func(words int) string // makes a text that was never sent before
 	notes   notes
 	size    sizes
 	lengths []float64 // tokens; none: it measures nothing
+	first   []pace    // of the prompts of each length before the first pass
 	failed  string    // why there are none
 }
 
-// before measures them before the first pass, up to so many tokens; nil where one of them failed.
+// before sends cold prompts before the first pass, up to a length in tokens; nil if one of them failed.
 func (c *cold) before(ctx context.Context, longest float64) *event.ColdPrompts {
 	begun := time.Now()
-	c.size, c.lengths = sizes{perWord: 1.5, beside: 20}, nil
+	c.size, c.lengths = sizes{perWord: 1.5, fixed: 20}, nil
 	most, ok := c.fastEnough(ctx, longest)
 	if !ok {
 		return nil
 	}
-	// The longest one is sent ahead and not counted: the first of its size pays for memory and for what is compiled, and
-	// a server that does not say what it takes may refuse it.
+	// The longest prompt is sent first and not counted: the first of its size pays for allocations and compilation, and a
+	// server that does not report its limit may refuse it.
 	for try := 1; ; try++ {
 		if _, ok := c.one(ctx, most); ok {
 			break
@@ -51,17 +53,19 @@ func (c *cold) before(ctx context.Context, longest float64) *event.ColdPrompts {
 		}
 	}
 	lengths := c.between(most)
+	c.first = make([]pace, len(lengths))
 	out := &event.ColdPrompts{}
 	for round := range coldRounds {
 		began := time.Now()
 		for i := range lengths {
-			if round%2 == 1 { // a server that becomes slower or faster has no part in the slope
+			if round%2 == 1 { // so that a server which becomes slower or faster does not change the slope
 				i = coldLengths - 1 - i
 			}
 			p, ok := c.one(ctx, lengths[i])
 			if !ok {
 				return nil
 			}
+			c.first[i].add(p)
 			out.Prompts = append(out.Prompts, p)
 		}
 		if time.Since(begun)+time.Since(began) > coldLimit {
@@ -72,11 +76,12 @@ func (c *cold) before(ctx context.Context, longest float64) *event.ColdPrompts {
 	return out
 }
 
-// fastEnough is how long a prompt may be for one round of all lengths to take no longer than it may, at most longest.
+// fastEnough returns how long a prompt may be so that one round of all lengths stays within its time limit, at most
+// longest.
 func (c *cold) fastEnough(ctx context.Context, longest float64) (most float64, ok bool) {
 	began := time.Now()
-	first, ok := c.one(ctx, c.size.tokens(coldShortest))                    // it tells what a word makes
-	if ok && first.TTFT < coldLimit/20 && float64(first.Tokens) < longest { // and one that is longer what a token takes
+	first, ok := c.one(ctx, c.size.tokens(coldShortest))                    // it shows how many tokens a word makes
+	if ok && first.TTFT < coldLimit/20 && float64(first.Tokens) < longest { // and a longer one how long a token takes
 		first, ok = c.one(ctx, min(coldFirst, longest))
 	}
 	if !ok {
@@ -100,14 +105,14 @@ func (c *cold) fastEnough(ctx context.Context, longest float64) (most float64, o
 		}
 	}
 	if most < longest {
-		c.notes.once("cold_prompts_short", "how much of a prompt was cached is told by time for prompts of up to about %.0f "+
+		c.notes.once("cold_prompts_short", "times show how much of a prompt was cached for prompts of up to about %.0f "+
 			"tokens only: a token takes the server %v, and longer prompts that are new to it would take more than %v in all",
 			most, each.Round(time.Microsecond), coldLimit)
 	}
 	return most, true
 }
 
-// between are the lengths up to one.
+// between returns the lengths up to a longest one.
 func (c *cold) between(most float64) (lengths []float64) {
 	shortest := c.size.tokens(coldShortest)
 	for i := range coldLengths {
@@ -116,15 +121,38 @@ func (c *cold) between(most float64) (lengths []float64) {
 	return lengths
 }
 
-// again measures a few of them after a repeat; nil where there were none before.
+// pace is how long a token of some prompts took, in seconds.
+type pace struct{ least, most float64 }
+
+func (t *pace) add(p event.ColdPrompt) {
+	each := p.TTFT.Seconds() / float64(p.Tokens)
+	if t.most == 0 {
+		t.least = each
+	}
+	t.least, t.most = min(t.least, each), max(t.most, each)
+}
+
+// usual reports whether a prompt took about as long as those before.
+func (t *pace) usual(p event.ColdPrompt) bool {
+	each := p.TTFT.Seconds() / float64(p.Tokens)
+	return each >= t.least*(1-coldOff) && each <= t.most*(1+coldOff)
+}
+
+// again sends a few of them again after a repeat; nil if there were none before. One that takes an unusual time is
+// followed by another of its length, which tells a stall from a server whose speed has changed.
 func (c *cold) again(ctx context.Context, repeat int) *event.ColdPrompts {
 	out := &event.ColdPrompts{After: repeat}
 	for i := len(c.lengths) - 1; i > 0; i -= coldAfter {
-		p, ok := c.one(ctx, c.lengths[i])
-		if !ok {
-			return nil
+		for range 2 {
+			p, ok := c.one(ctx, c.lengths[i])
+			if !ok {
+				return nil
+			}
+			out.Prompts = append(out.Prompts, p)
+			if c.first[i].usual(p) {
+				break
+			}
 		}
-		out.Prompts = append(out.Prompts, p)
 	}
 	if len(out.Prompts) == 0 {
 		return nil
@@ -132,7 +160,7 @@ func (c *cold) again(ctx context.Context, repeat int) *event.ColdPrompts {
 	return out
 }
 
-// one sends a new prompt of about so many tokens.
+// one sends a new prompt of about the given number of tokens.
 func (c *cold) one(ctx context.Context, tokens float64) (p event.ColdPrompt, ok bool) {
 	words := max(c.size.words(tokens), coldShortest)
 	e := c.send(ctx, c.text(words), "")
@@ -149,8 +177,8 @@ func (c *cold) one(ctx context.Context, tokens float64) (p event.ColdPrompt, ok 
 	return p, true
 }
 
-// coldPrompt is what a reply tells of its prompt. Its one token may be the end of the sequence, which has no text: it
-// came when the server said that the reply is finished.
+// coldPrompt returns the size of a reply's prompt and its TTFT. The one token of the reply may be the end of the
+// sequence, which has no text; the finish reason then marks its arrival.
 func coldPrompt(e *event.Exchange) (p event.ColdPrompt, ok bool) {
 	var first *time.Duration
 	switch {
@@ -167,15 +195,15 @@ func coldPrompt(e *event.Exchange) (p event.ColdPrompt, ok bool) {
 
 // sizes tells how many tokens a text of some words makes.
 type sizes struct {
-	perWord, beside float64 // beside the text is what the template and a salt add
+	perWord, fixed  float64 // fixed is what the template and a salt add to the text
 	words0, tokens0 int     // of the first prompt
 }
 
-func (s *sizes) tokens(words int) float64 { return s.beside + s.perWord*float64(words) }
+func (s *sizes) tokens(words int) float64 { return s.fixed + s.perWord*float64(words) }
 
-func (s *sizes) words(tokens float64) int { return int((tokens - s.beside) / s.perWord) }
+func (s *sizes) words(tokens float64) int { return int((tokens - s.fixed) / s.perWord) }
 
-// learn takes in what the server counted.
+// learn adds a count of the server.
 func (s *sizes) learn(words, tokens int) {
 	if s.words0 == 0 {
 		s.words0, s.tokens0 = words, tokens
@@ -183,5 +211,5 @@ func (s *sizes) learn(words, tokens int) {
 	if words > 2*s.words0 && tokens > s.tokens0 {
 		s.perWord = float64(tokens-s.tokens0) / float64(words-s.words0)
 	}
-	s.beside = max(float64(s.tokens0)-s.perWord*float64(s.words0), 0)
+	s.fixed = max(float64(s.tokens0)-s.perWord*float64(s.words0), 0)
 }

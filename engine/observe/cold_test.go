@@ -15,6 +15,7 @@ import (
 type served struct {
 	prompts []int // tokens, of which it has 3 for two words and 10 beside
 	notes   []string
+	stalls  func(k int) float64 // factor on the time of prompt k; nil: 1
 }
 
 // coldOf measures cold prompts of a server that takes each for each token of a prompt, and fails some of them.
@@ -29,7 +30,11 @@ func (s *served) coldOf(each time.Duration, fails func(k, tokens int) *event.Err
 			tokens := 10 + 3*len(strings.Fields(text))/2
 			s.prompts = append(s.prompts, tokens)
 			sent := time.Since(began)
-			time.Sleep(time.Duration(tokens) * each)
+			took := time.Duration(tokens) * each
+			if s.stalls != nil {
+				took = time.Duration(float64(took) * s.stalls(len(s.prompts)))
+			}
+			time.Sleep(took)
 			e := event.Exchange{Sent: &sent, Usage: event.Usage{Prompt: &tokens}}
 			switch e.Err = fails(len(s.prompts), tokens); {
 			case e.Err == nil:
@@ -62,6 +67,31 @@ func TestCold_Lengths(t *testing.T) {
 	})
 }
 
+// TestCold_Stalls sends a prompt that takes an unusual time once more, which tells a stall from a slower server.
+func TestCold_Stalls(t *testing.T) {
+	for name, tt := range map[string]struct {
+		stalls func(k int) float64 // k counts from the first that is sent again
+		want   int                 // prompts that are sent again
+	}{
+		"as before":   {func(int) float64 { return 1.05 }, 3},
+		"one stall":   {func(k int) float64 { return 1 + 0.8*float64(max(0, 1-k*k)) }, 4},
+		"slower now":  {func(int) float64 { return 1.4 }, 6},
+		"faster now":  {func(int) float64 { return 0.8 }, 6},
+		"last stalls": {func(k int) float64 { return 1 + float64(k/2) }, 4},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var s served
+			c := s.coldOf(time.Millisecond, never)
+			c.before(t.Context(), 3000)
+			first := len(s.prompts) + 1
+			s.stalls = func(k int) float64 { return tt.stalls(k - first) }
+			if out := c.again(t.Context(), 1); out == nil || len(out.Prompts) != tt.want {
+				t.Errorf("%s: %+v, want %d prompts", name, out, tt.want)
+			}
+		})
+	}
+}
+
 // TestCold_EndsInTime sends a slow server shorter prompts, and one that is too slow next to none. It says so.
 func TestCold_EndsInTime(t *testing.T) {
 	for _, tt := range []struct {
@@ -85,7 +115,7 @@ func TestCold_EndsInTime(t *testing.T) {
 	}
 }
 
-// TestCold_Fails takes a reply that has no text for what it is, and a shorter prompt where the longest is refused.
+// TestCold_Fails checks that a reply without text counts, and that a shorter prompt is sent if the longest is refused.
 func TestCold_Fails(t *testing.T) {
 	empty, nothing := &event.Error{Class: "empty"}, &event.Error{Class: "empty", Message: "no reason to finish"}
 	refused := &event.Error{Class: "http_4xx", Message: "too long"}

@@ -95,10 +95,14 @@ func replyOf(e *event.Exchange) server.Reply {
 	return r
 }
 
-// CountWhole replaces the server's prompt count by the count of the whole prompt, if the self-test saw that the
-// server leaves out cached tokens, or has them in two parts of the sum.
-func (o *Observer) CountWhole(r *event.Request) {
+// CountWhole replaces the server's prompt count by the count of the whole prompt, if the self-test saw that the server
+// leaves out cached tokens, or counts them twice. Untested is the API of the request if the self-test used another one.
+func (o *Observer) CountWhole(r *event.Request, untested string) {
 	whole, why := o.report.Whole(replyOf(&r.Exchange))
+	if untested != "" && r.Usage.Input != nil && r.Usage.Cached != nil && *r.Usage.Cached > 0 {
+		whole, why = nil, "it asked by another API, so whether api: "+untested+" has the cached tokens in both parts of a "+
+			"prompt was not tested"
+	}
 	if r.Err == nil && why != "" {
 		o.notes.once("prompt_uncounted", "self-test: %s: the tokens of prompts are unknown", why)
 	}

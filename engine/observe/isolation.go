@@ -21,10 +21,7 @@ func Unisolated(profile *dsl.Server, format string, args ...any) error {
 }
 
 // check compares the cached tokens of the first prompt after an isolation with what the isolation allows.
-func (i *isolation) check(r *event.Request, by dsl.Isolation) {
-	most := i.most
-	// After a failed request nothing is certain: the server may have read its prompt.
-	i.most = nil
+func (i *isolation) check(most *int, r *event.Request, by dsl.Isolation) {
 	if most == nil || r.Err != nil {
 		return
 	}

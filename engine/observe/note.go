@@ -29,5 +29,5 @@ func turnOf(r *event.Request) string {
 	if r.Warmup {
 		kind = "warm-up"
 	}
-	return fmt.Sprintf("%s/%s turn %d, %s %d", r.Conversation, r.Step, r.Turn, kind, r.Repeat)
+	return fmt.Sprintf("%s/%s turn %d, %s %d", r.Played(), r.Step, r.Turn, kind, r.Repeat)
 }

@@ -1,4 +1,4 @@
-// Package observe records what the server reports of the requests, beside what the client measured.
+// Package observe records what the server reports about the requests, in addition to what the client measured.
 //
 // The input is the server's side channels, and every request with its reply. The output is what the server reports of
 // each request, and remarks on contradictions. None of this happens while a turn is being timed.
@@ -24,7 +24,7 @@ type Server struct {
 	Block       int          // tokens in one block of its prefix cache
 	BlockKnown  bool         // the server reports Block, or its engine caches single tokens
 	ContextSize int          // context size it is served with, in tokens; 0: unknown
-	TruncatesAt int          // it truncates prompts to so many tokens; 0: it does not, or this is unknown
+	TruncatesAt int          // the server truncates prompts to this many tokens; 0: it does not, or this is unknown
 	Embedded    bool         // it runs inside this process
 	Resets      bool         // its prefix cache can be emptied
 	Salt        string       // a new salt, under which no prompt was sent
@@ -36,7 +36,9 @@ type Server struct {
 	Window func() (tokens int, source string)
 	Ended  func() error // how a server that homellm started ended; nil if it runs, or homellm did not start it
 	Send   Send
-	Ask    Ask // nil: streaming is not tested
+	// the server's own count of a text as Send sends it, without a salt; nil: the server cannot count
+	Count func(ctx context.Context, text string) (int, error)
+	Ask   Ask // nil: streaming is not tested
 	// homellm's count of the prompt that Send makes of a text; nil where the server tokenises
 	Expect func(text, salt string) *event.Estimate
 }
@@ -59,7 +61,10 @@ type Observer struct {
 	signs     signs
 	accounts  accounts
 	window    window
+	together  together
 	cold      cold
+	choice    choice
+	wordless  wordless
 }
 
 // New returns an observer of a cell. It observes nothing before its first preflight.
@@ -76,33 +81,67 @@ func (o *Observer) tested() bool {
 	return o.server.Side != nil && (!rule.Told() || rule.Verify || rule.Source == "counters")
 }
 
+// Turn is what the observer knows of a turn before it is sent.
+type Turn struct {
+	most *int // most cached tokens that its prompt may have; nil: any number
+}
+
 // Before reads the counters before a turn.
-func (o *Observer) Before(ctx context.Context) { o.scrape(ctx) }
+func (o *Observer) Before(ctx context.Context) Turn {
+	t := Turn{most: o.isolation.most}
+	o.isolation.most = nil
+	if o.cell.Scenario.Raced() {
+		t.most = nil // others under the same isolation may be computed first
+	}
+	if !o.cell.Scenario.AtOnce() {
+		o.scrape(ctx)
+	}
+	return t
+}
 
 // After reads the counters after a turn and adds to its request what the server reports of it, and what contradicts
 // it. Plain is the prompt without its template.
-func (o *Observer) After(ctx context.Context, r *event.Request, plain string) {
-	d := o.awaitCounters(ctx, &r.Exchange)
+func (o *Observer) After(ctx context.Context, t Turn, r *event.Request, plain string) {
+	d := &server.Delta{Why: countedTogether}
+	if o.cell.Scenario.AtOnce() {
+		o.together.add(r, replyOf(&r.Exchange))
+	} else {
+		d = o.awaitCounters(ctx, &r.Exchange)
+	}
 	r.Cached, r.CacheSource, r.CacheAssumed, r.CacheWhy = o.cached(&r.Exchange, d)
-	o.checkCeiling(r)
+	o.checkCeiling(t, r)
 	o.addDrafts(r)
 	o.signs.checkContext(r, plain, o.server.TruncatesAt, o.notes)
 	o.signs.checkText(r, plain, o.server.Engine, o.notes)
 	o.flow.check(r, o.notes)
-	o.isolation.check(r, o.cell.Scenario.Run.Cache)
-	o.accounts.reconcile(r, d, o.report, o.server.Embedded)
-	o.window.check(r)
+	o.isolation.check(t.most, r, o.cell.Scenario.Run.Cache)
+	if !o.cell.Scenario.AtOnce() { // else a request waits for others, and not every server counts that among its own times
+		o.accounts.reconcile(r, d, o.report, o.server.Embedded)
+	}
+	if o.cell.Scenario.Run.Play == dsl.OneByOne { // else another conversation may have taken its place in the cache
+		o.window.check(r)
+	}
 }
+
+// CheckChoice records whether the reply of a turn follows tool_choice; why is empty if it does.
+func (o *Observer) CheckChoice(r *event.Request, asked, why string) { o.choice.check(r, asked, why) }
+
+// CheckKept records what a live history keeps of a reply.
+func (o *Observer) CheckKept(r *event.Request) { o.wordless.check(r) }
 
 // CheckJournaled makes the remarks on a request that is in the journal.
 func (o *Observer) CheckJournaled(ctx context.Context, r *event.Request) {
 	o.signs.check(r, o.clocks.jumped(), o.notes)
-	o.traffic.check(r, o.counters.on && ctx.Err() == nil, o.notes)
+	if !o.cell.Scenario.AtOnce() { // else the counters tell of the whole pass
+		o.traffic.check(r, o.counters.on && ctx.Err() == nil, o.notes)
+	}
 }
 
 // Summarise makes the remarks on all turns of the cell together.
 func (o *Observer) Summarise() {
 	o.accounts.sum(o.notes)
+	o.choice.sum(o.notes)
+	o.wordless.sum(o.notes)
 	o.flow.sum(o.notes)
 	o.traffic.sum(o.notes)
 	o.window.sum(o.server.Engine, o.server.Window, o.notes)

@@ -138,7 +138,7 @@ func TestReconcile_End(t *testing.T) {
 
 func TestCheck_Isolation(t *testing.T) {
 	for name, c := range map[string]struct {
-		lead   int // cached tokens that may stand before the salt
+		lead   int // cached tokens that may come before the salt
 		cached *int
 		err    *event.Error
 		broken bool
@@ -147,7 +147,7 @@ func TestCheck_Isolation(t *testing.T) {
 		"one block":                       {cached: new(16), broken: true},
 		"what templates put before it":    {lead: 32, cached: new(32)},
 		"more than that":                  {lead: 32, cached: new(33), broken: true},
-		"what nobody knows is no proof":   {},
+		"the unknown is no proof":         {},
 		"a failed request proves nothing": {cached: new(999), err: &event.Error{}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -155,7 +155,7 @@ func TestCheck_Isolation(t *testing.T) {
 			o.Salted()
 			r := reply(time.Millisecond, nil)
 			r.Cached, r.Err = c.cached, c.err
-			o.isolation.check(r, "salt")
+			o.isolation.check(o.Before(t.Context()).most, r, "salt")
 			if (o.Broken() != nil) != c.broken {
 				t.Errorf("broken: %v", o.Broken())
 			}
@@ -165,7 +165,7 @@ func TestCheck_Isolation(t *testing.T) {
 			second := reply(time.Millisecond, nil)
 			second.Cached = new(4096)
 			o.isolation.broken = nil
-			if o.isolation.check(second, "salt"); o.Broken() != nil {
+			if o.isolation.check(o.Before(t.Context()).most, second, "salt"); o.Broken() != nil {
 				t.Errorf("the second prompt may be cached, also after one that failed: %v", o.Broken())
 			}
 		})
@@ -270,7 +270,7 @@ func TestCached_Rules(t *testing.T) {
 			report: server.Report{InReply: true, Source: "usage"}, reply: new(48), n: new(48), source: "usage"},
 		"proven, and silent": {rule: rule("usage", "zero", true),
 			report: server.Report{InReply: true, Source: "usage"}, n: new(0), source: "usage", assumed: true},
-		"silent, and nobody says what it means": {rule: rule("usage", "unknown", true),
+		"silent, without a rule for that": {rule: rule("usage", "unknown", true),
 			report: server.Report{InReply: true, Source: "usage"}, source: "none", why: "may mean 0"},
 		"not reported at all": {rule: rule("none", "", false), source: "none",
 			why: "server s reports no cached tokens"},

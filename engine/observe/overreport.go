@@ -20,9 +20,9 @@ func (o *Observer) addDrafts(r *event.Request) {
 // checkCeiling withdraws the server's report of cached tokens for the rest of the run if it exceeds what any cache
 // can hold, by more than a block and by more than the ceiling's uncertainty. It does not judge where other clients
 // may have filled the cache, or the first prompt after an isolation.
-func (o *Observer) checkCeiling(r *event.Request) {
+func (o *Observer) checkCeiling(t Turn, r *event.Request) {
 	by := o.cell.Scenario.Run.Cache
-	if r.Err != nil || r.Cached == nil || r.Reusable == nil || r.Usage.Prompt == nil || o.isolation.most != nil ||
+	if r.Err != nil || r.Cached == nil || r.Reusable == nil || r.Usage.Prompt == nil || t.most != nil ||
 		by == "" || by == dsl.NotIsolated || o.traffic.shared > 0 || o.traffic.waiting > 0 || o.traffic.turn.Any() {
 		return
 	}

@@ -31,7 +31,7 @@ func TestCheckCeiling(t *testing.T) {
 		"a block more":                  {cached: 80, reusable: 64, block: 16},
 		"within the error of a guess":   {cached: 80, reusable: 64, block: 1, source: "estimated", spread: 0.1},
 		"beyond the error of a guess":   {cached: 99, reusable: 64, block: 1, source: "estimated", spread: 0.1, lie: true},
-		"a guess that nobody vouches":   {cached: 99, reusable: 10, block: 1, source: "estimated"},
+		"an unproven guess":             {cached: 99, reusable: 10, block: 1, source: "estimated"},
 		"a cache that all share":        {cached: 99, reusable: 10, block: 1, cache: dsl.NotIsolated},
 		"a server that others use":      {cached: 99, reusable: 10, block: 1, shared: 1},
 		"a draft beyond the last reply": {cached: 81, reusable: 77, block: 1, drafted: 24},
@@ -59,7 +59,7 @@ func TestCheckCeiling(t *testing.T) {
 			if c.spread > 0 {
 				r.Estimate = &event.Estimate{Spread: c.spread}
 			}
-			o.checkCeiling(r)
+			o.checkCeiling(o.Before(t.Context()), r)
 			if withdrawn := r.Cached == nil && strings.HasPrefix(notes.String(), "cache_report_withdrawn: ") &&
 				strings.Contains(notes.String(), "c/q turn 1"); withdrawn != c.lie {
 				t.Fatalf("withdrawn %v, notes %q", withdrawn, notes)

@@ -60,7 +60,8 @@ func (o *Observer) proveReport(ctx context.Context, s Server) (proven bool, err 
 		o.noteUnproven()
 		return false, nil
 	}
-	proof, err := Prove(ctx, s.Side, server.Known{Block: s.Block, Told: s.BlockKnown, Context: s.ContextSize}, s.Send)
+	known := server.Known{Block: s.Block, Told: s.BlockKnown, Context: s.ContextSize, Count: s.Count}
+	proof, err := Prove(ctx, s.Side, known, s.Send)
 	o.told = proof.told
 	if err != nil {
 		return false, o.refused(ctx, err)
@@ -68,6 +69,9 @@ func (o *Observer) proveReport(ctx context.Context, s Server) (proven bool, err 
 	o.report = proof.Report
 	report := proof.Report
 	proven = report.Proven()
+	if report.Odd != "" {
+		o.notes.once("prompt_contradicted", "self-test: %s", report.Odd)
+	}
 	if report.Zero || report.Off {
 		o.notes.once("cache_off", "self-test: %s", report.How())
 	}

@@ -111,7 +111,7 @@ func (p *Proof) Refine(known []engines.Capability) []engines.Capability {
 func (p *Proof) Lacking(required []string, server string) error {
 	for _, name := range required {
 		if seen, ok := p.capability(name); ok && !seen.OK {
-			return fmt.Errorf("the scenario requires %s, and server %s cannot tell it: %s", name, server, seen.How)
+			return fmt.Errorf("the scenario requires %s, and server %s does not report it: %s", name, server, seen.How)
 		}
 	}
 	return nil

@@ -9,15 +9,27 @@ import (
 	"homellm/engine/metrics"
 )
 
-// signs are facts of the earlier replies, to detect that the server has changed.
+// signs are facts from earlier replies, to detect that the server has changed.
 type signs struct {
-	model  string // the name in the first reply
-	prompt string // of the turn before, in the same conversation
-	tokens *int   // the server's prompt count of that turn
+	model string               // the name in the first reply
+	turns map[talk]countedTurn // the latest of each
 
 	fits bool    // both the server and homellm have counted prompts; the next two fields compare the counts
 	by   float64 // smallest ratio of the server's count to homellm's
 	more float64 // smallest difference of the two
+}
+
+// talk is a conversation of one user.
+type talk struct {
+	user         int
+	conversation string
+	item         int
+}
+
+// countedTurn is a prompt and the server's count of its tokens.
+type countedTurn struct {
+	prompt string
+	tokens *int
 }
 
 // check notes implausible figures of a finished request. Jumped is the jump of the wall clock during it.
@@ -70,8 +82,12 @@ func (s *signs) checkContext(r *event.Request, text string, context int, notes n
 	if r.Err != nil {
 		return
 	}
-	before, tokens := s.prompt, s.tokens
-	s.prompt, s.tokens = text, r.Usage.Prompt
+	of := talk{r.User, r.Conversation, r.Item}
+	before, tokens := s.turns[of].prompt, s.turns[of].tokens
+	if s.turns == nil {
+		s.turns = map[talk]countedTurn{}
+	}
+	s.turns[of] = countedTurn{text, r.Usage.Prompt}
 	if r.Usage.Prompt == nil {
 		return
 	}
@@ -110,7 +126,7 @@ func (s *signs) calibrate(e *event.Estimate, told *int) {
 	s.fits, s.by, s.more = true, by, more
 }
 
-// A missing part is not reported below so many tokens of the prompt or of the part.
+// A missing part is reported only if the prompt and the part have at least this many tokens.
 const (
 	bigPrompt    = 256
 	smallestPart = 8

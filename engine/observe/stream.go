@@ -9,7 +9,7 @@ import (
 	"homellm/engine/metrics"
 )
 
-// Ask sends a text in the same way as the run sends its prompts, and asks for so many tokens.
+// Ask sends a text in the same way as the run sends its prompts, and asks for a number of tokens.
 type Ask func(ctx context.Context, text string, tokens int) event.Exchange
 
 // The reply that shows how a server streams answers a new prompt. The prompt is so long that the time per token

@@ -1,6 +1,8 @@
 package observe
 
 import (
+	"fmt"
+
 	"homellm/engine/event"
 	"homellm/engine/server"
 )
@@ -11,8 +13,9 @@ type traffic struct {
 	waiting int                // other clients' requests when the turn began
 	turn    server.ForeignLoad // during the last turn
 
-	turns, shared int
-	load          server.ForeignLoad // sum over the shared turns
+	turns, passes int                // that were looked at, one by one or, where turns are under way together, by pass
+	shared        int                // of those
+	load          server.ForeignLoad // sum over them
 }
 
 // begin records how many requests are running before a turn.
@@ -34,22 +37,60 @@ func (t *traffic) check(r *event.Request, known bool, notes notes) {
 		return
 	}
 	t.turns++
-	if !seen.Any() {
+	t.saw(turnOf(r), seen, notes)
+}
+
+// saw takes in what the server did for others in a turn or a pass.
+func (t *traffic) saw(when string, load server.ForeignLoad, notes notes) {
+	if !load.Any() {
 		return
 	}
 	t.shared++
-	t.load = t.load.Plus(seen)
+	t.load = t.load.Plus(load)
 	if t.shared == 1 {
 		notes.add("foreign_traffic", "%s: the server also worked for another client: %s; the figures are those of a server "+
-			"that is shared", turnOf(r), seen)
+			"that is shared", when, load)
 	}
 }
 
-// sum notes at the end of a cell how many of its turns were shared.
+// sum notes at the end of a cell how much of it was shared.
 func (t *traffic) sum(notes notes) {
-	if t.shared > 1 {
-		notes.add("foreign_traffic", "%d of %d turns shared the server with other clients: in all %s; measure again when no "+
-			"other client uses the server", t.shared, t.turns, t.load)
+	of := fmt.Sprintf("%d turns", t.turns)
+	if t.passes > 0 {
+		of = fmt.Sprintf("%d passes", t.passes)
 	}
-	t.turns, t.shared, t.load = 0, 0, server.ForeignLoad{}
+	if t.shared > 1 {
+		notes.add("foreign_traffic", "%d of %s shared the server with other clients: in all %s; measure again when no "+
+			"other client uses the server", t.shared, of, t.load)
+	}
+	t.turns, t.passes, t.shared, t.load = 0, 0, 0, server.ForeignLoad{}
+}
+
+// together is what the turns of a pass add up to that are under way at the same time.
+type together struct {
+	before   *server.Snapshot // the counters before the pass; nil: they are unknown
+	answered int              // turns with a reply
+	failed   int              // turns without: the server may have counted any part of them
+	sum      server.Reply     // of the replies; a part is nil if one of them does not report it
+}
+
+// countedTogether is why the server's counters do not tell a figure of one turn.
+const countedTogether = "the server's counters count the requests of all users together"
+
+// add takes in a turn that has ended.
+func (t *together) add(r *event.Request, reply server.Reply) {
+	if r.Err != nil {
+		t.failed++
+		return
+	}
+	t.answered++
+	t.sum.Prompt, t.sum.Completion = plus(t.sum.Prompt, reply.Prompt), plus(t.sum.Completion, reply.Completion)
+}
+
+// plus adds two counts; nil if one is unknown.
+func plus(a, b *int) *int {
+	if a == nil || b == nil {
+		return nil
+	}
+	return new(*a + *b)
 }

@@ -49,15 +49,27 @@ func (o *Observer) Unsupported() map[string]string {
 		out["reasoning_tokens"] = "the server does not count reasoning tokens"
 	}
 	switch {
+	case o.cell.Scenario.AtOnce() && o.report.Proven() && !o.report.InReply && !o.report.Off:
+		out["cache"] = countedTogether
 	case o.report.Proven() || o.told.cached || o.report.Doubtful:
 	case o.report.Why != "":
 		out["cache"] = o.report.Why
 	default:
 		out["cache"] = "server " + o.cell.Server.Name + " reports no cached tokens"
 	}
-	names := maps.Clone(o.told.timings)
+	o.unsupportedAccount(out)
+	return out
+}
+
+// unsupportedAccount adds what the server does not report of its own work. What only counters tell cannot be known of
+// one of several requests at once.
+func (o *Observer) unsupportedAccount(out map[string]string) {
+	names, together := maps.Clone(o.told.timings), o.cell.Scenario.AtOnce()
 	if o.counters.on {
 		for _, t := range o.server.Side.Engine().Metrics.Timings {
+			if together && !names[t.Metric] {
+				out[t.Metric] = countedTogether
+			}
 			names[t.Metric] = true
 		}
 	}
@@ -66,11 +78,21 @@ func (o *Observer) Unsupported() map[string]string {
 			out[d.Name] = "the server says nothing of " + d.Name
 		}
 	}
-	if !names["spec.draft_tokens"] {
+	switch {
+	case names["spec.draft_tokens"]:
+	case together && o.counters.on && len(o.server.Side.Engine().Metrics.Counts) > 0:
+		out[metrics.Speculation] = countedTogether
+	default:
 		out[metrics.Speculation] = "the server says nothing of speculative decoding"
+	}
+	switch {
+	case names["cache.local_tokens"]:
+	case !o.report.Tiers:
+		out[metrics.Tiers] = "the server does not tell local from offloaded tokens of its cache"
+	case together:
+		out[metrics.Tiers] = countedTogether
 	}
 	if len(names) == 0 {
 		out[metrics.ServerTimings] = "the server says nothing of its own times"
 	}
-	return out
 }

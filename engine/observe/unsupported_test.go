@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"homellm/dsl"
 	"homellm/engine/event"
 	"homellm/engine/server"
 )
@@ -18,7 +19,7 @@ func TestUnsupported(t *testing.T) {
 		"itl_ms", "prompt_tokens", "cached_tokens"} {
 		whole.Timings["server."+name] = 1
 	}
-	whole.Timings["spec.draft_tokens"] = 0
+	whole.Timings["spec.draft_tokens"], whole.Timings["cache.local_tokens"] = 0, 0
 	for name, c := range map[string]struct {
 		reply  func(e *event.Exchange)
 		report server.Report
@@ -38,6 +39,10 @@ func TestUnsupported(t *testing.T) {
 			report: server.Report{InReply: true}, want: "server.queue_ms"},
 		"it does not draft": {reply: func(e *event.Exchange) { delete(e.Timings, "spec.draft_tokens") },
 			report: server.Report{InReply: true}, want: "speculation"},
+		"it has one cache": {reply: func(e *event.Exchange) { delete(e.Timings, "cache.local_tokens") },
+			report: server.Report{InReply: true}, want: "cache_tiers"},
+		"its counters tell its caches apart": {reply: func(e *event.Exchange) { delete(e.Timings, "cache.local_tokens") },
+			report: server.Report{InReply: true, Tiers: true}},
 		"it fails": {reply: func(e *event.Exchange) { e.Err = &event.Error{Class: "server_error"} }},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -58,7 +63,15 @@ func TestUnsupported(t *testing.T) {
 			}
 		})
 	}
-	o, _ := alone(Server{Send: func(context.Context, string, string) event.Exchange { return event.Exchange{} }})
+	delete(whole.Timings, "cache.local_tokens")
+	o, _ := alone(Server{Send: func(context.Context, string, string) event.Exchange { return whole }})
+	o.cell.Scenario = &dsl.Scenario{Run: dsl.Run{Play: dsl.Together, Users: 2}, Conversations: []*dsl.Conversation{{}}}
+	_, _ = o.canary("")(t.Context(), "Hello")
+	o.report = server.Report{InReply: true, Tiers: true}
+	if got := o.Unsupported(); got["cache_tiers"] != countedTogether {
+		t.Errorf("counters tell the caches of requests at once apart: %v", got)
+	}
+	o, _ = alone(Server{Send: func(context.Context, string, string) event.Exchange { return event.Exchange{} }})
 	_, _ = o.canary("")(t.Context(), "Hello")
 	if got := o.Unsupported(); got["server_timings"] == "" || got["server.ttft_ms"] == "" ||
 		got["cache"] != "server s reports no cached tokens" {

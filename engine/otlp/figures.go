@@ -1,48 +1,35 @@
 package otlp
 
 import (
-	"context"
 	"maps"
+	"math"
 	"slices"
 	"strings"
+	"time"
 
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/metric"
-	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
-	"go.opentelemetry.io/otel/sdk/resource"
-	semconv "go.opentelemetry.io/otel/semconv/v1.41.0"
-	"go.opentelemetry.io/otel/semconv/v1.41.0/genaiconv"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"homellm/engine/compare"
 	"homellm/engine/history"
 	"homellm/engine/metrics"
 )
 
-// figures are the run's: of the measured turns the histograms of the conventions, and a gauge for each figure that
-// homellm gates, by the name that homellm explain knows. What is unknown is left out.
-func figures(ctx context.Context, about *resource.Resource, run *metrics.Run) (*metricdata.ResourceMetrics, error) {
-	reader := sdkmetric.NewManualReader()
-	meter := sdkmetric.NewMeterProvider(sdkmetric.WithResource(about), sdkmetric.WithReader(reader)).Meter("homellm")
-	turns, err := newTurns(meter)
-	if err != nil {
-		return nil, err
-	}
-	gauges := map[string]metric.Float64Gauge{}
-	set := func(name, unit, doc string, value float64, of []attribute.KeyValue) error {
+// figures are the metrics of a run: the histograms of the conventions over its measured turns, and a gauge for each
+// figure that homellm gates, under its name in homellm explain. Unknown figures are left out.
+func figures(about message, run *metrics.Run, now time.Time) message {
+	turns := newTurns()
+	var names []string // of the gauges, in order of appearance
+	gauges := map[string]*gauge{}
+	set := func(name, unit, doc string, value float64, of []attribute) {
 		g, ok := gauges[name]
 		if !ok {
-			var err error
-			if g, err = meter.Float64Gauge("homellm."+name, metric.WithUnit(unit), metric.WithDescription(doc)); err != nil {
-				return err
-			}
-			gauges[name] = g
+			g = &gauge{unit: unit, doc: doc}
+			gauges[name], names = g, append(names, name)
 		}
-		g.Record(ctx, value, metric.WithAttributes(of...))
-		return nil
+		g.add(now, value, of)
 	}
 	for _, c := range run.Cells {
-		turns.record(ctx, c)
+		turns.record(c)
 		measured := history.Run{Figures: compare.Kept(c)}
 		for _, path := range slices.Sorted(maps.Keys(measured.Figures)) {
 			d, ok := metrics.OfPath(path)
@@ -51,66 +38,153 @@ func figures(ctx context.Context, about *resource.Resource, run *metrics.Run) (*
 				continue
 			}
 			scope, name, _ := strings.Cut(strings.TrimSuffix(path, "."+d.Name), ".")
-			of := append(where(c), attribute.String("homellm.scope", scope), attribute.String("homellm.name", name))
-			if err := set(d.Name, units[d.Unit], d.Doc, value, of); err != nil {
-				return nil, err
-			}
+			of := append(where(c), textAttribute("homellm.scope", scope), textAttribute("homellm.name", name))
+			set(d.Name, units[d.Unit], d.Doc, value, of)
 		}
 	}
 	_, code, _ := run.Outcome()
-	if err := set("exit_code", "1", "exit code of the run: 0 is a pass", float64(code), nil); err != nil {
-		return nil, err
+	set("exit_code", "1", "exit code of the run: 0 is a pass", float64(code), nil)
+	var all []message
+	for _, h := range []*histogram{turns.duration, turns.first, turns.tokens} {
+		if len(h.points) > 0 {
+			all = append(all, h.message(run.Started.Started, now))
+		}
 	}
-	var out metricdata.ResourceMetrics
-	return &out, reader.Collect(ctx, &out)
+	for _, name := range names {
+		all = append(all, gauges[name].message("homellm."+name))
+	}
+	return request(about, all...)
 }
 
-// units are ours as UCUM writes them.
+// units are homellm's units, as UCUM writes them.
 var units = map[string]string{"ms": "ms", "s": "s", "ratio": "1", "tokens": "{token}", "tokens/s": "{token}/s"}
 
-// turns are the histograms that the conventions have for a client's requests, with the limits that they advise.
-type turns struct {
-	duration genaiconv.ClientOperationDuration
-	first    genaiconv.ClientOperationTimeToFirstChunk
-	tokens   genaiconv.ClientTokenUsage
+// metric writes the head of a metric.
+func metric(name, unit, doc string) (out message) {
+	out.text(metricName, name)
+	out.text(metricDescription, doc)
+	out.text(metricUnit, unit)
+	return out
 }
 
-func newTurns(meter metric.Meter) (t turns, err error) {
-	seconds := metric.WithExplicitBucketBoundaries(0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24,
-		20.48, 40.96, 81.92)
-	if t.duration, err = genaiconv.NewClientOperationDuration(meter, seconds); err != nil {
-		return t, err
+// gauge is one figure, with a point for each set of attributes.
+type gauge struct {
+	unit, doc string
+	points    message
+}
+
+func (g *gauge) add(at time.Time, value float64, of []attribute) {
+	var point message
+	point.attributes(numberAttributes, of)
+	point.fixed64(numberTime, uint64(at.UnixNano()))
+	point.double(numberDouble, value)
+	g.points.bytes(gaugePoints, point)
+}
+
+func (g *gauge) message(name string) message {
+	out := metric(name, g.unit, g.doc)
+	out.bytes(metricGauge, g.points)
+	return out
+}
+
+// histogram counts values by size, separately for each set of attributes.
+type histogram struct {
+	name, unit, doc string
+	bounds          []float64
+	points          map[string]*point // by their encoded attributes
+}
+
+// point sums up the values with one set of attributes.
+type point struct {
+	buckets       []uint64
+	count         uint64
+	sum, min, max float64
+}
+
+func newHistogram(name, unit, doc string, bounds ...float64) *histogram {
+	return &histogram{name, unit, doc, bounds, map[string]*point{}}
+}
+
+func (h *histogram) record(value float64, of ...attribute) {
+	var written message
+	written.attributes(pointAttributes, of)
+	p, ok := h.points[string(written)]
+	if !ok {
+		p = &point{buckets: make([]uint64, len(h.bounds)+1), min: value, max: value}
+		h.points[string(written)] = p
 	}
-	if t.first, err = genaiconv.NewClientOperationTimeToFirstChunk(meter, seconds); err != nil {
-		return t, err
+	bucket, _ := slices.BinarySearch(h.bounds, value) // a bound belongs to the bucket below it
+	p.buckets[bucket]++
+	p.count++
+	p.sum, p.min, p.max = p.sum+value, min(p.min, value), max(p.max, value)
+}
+
+func (h *histogram) message(start, now time.Time) message {
+	var bounds []byte
+	for _, b := range h.bounds {
+		bounds = protowire.AppendFixed64(bounds, math.Float64bits(b))
 	}
-	t.tokens, err = genaiconv.NewClientTokenUsage(meter, metric.WithExplicitBucketBoundaries(1, 4, 16, 64, 256, 1024, 4096,
-		16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864))
-	return t, err
+	var data message
+	for _, attributes := range slices.Sorted(maps.Keys(h.points)) {
+		p, one := h.points[attributes], message(attributes)
+		var buckets []byte
+		for _, n := range p.buckets {
+			buckets = protowire.AppendFixed64(buckets, n)
+		}
+		one.fixed64(pointStart, uint64(start.UnixNano()))
+		one.fixed64(pointTime, uint64(now.UnixNano()))
+		one.fixed64(pointCount, p.count)
+		one.double(pointSum, p.sum)
+		one.bytes(pointBuckets, buckets)
+		one.bytes(pointBounds, bounds)
+		one.double(pointMin, p.min)
+		one.double(pointMax, p.max)
+		data.bytes(histogramPoints, one)
+	}
+	data.whole(histogramTemporality, cumulative)
+	out := metric(h.name, h.unit, h.doc)
+	out.bytes(metricHistogram, data)
+	return out
+}
+
+const cumulative = 2 // AggregationTemporality
+
+// turns are the histograms that the conventions define for a client's requests, with the bucket boundaries that they
+// recommend.
+type turns struct{ duration, first, tokens *histogram }
+
+func newTurns() turns {
+	seconds := []float64{0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92}
+	return turns{
+		newHistogram("gen_ai.client.operation.duration", "s", "GenAI operation duration.", seconds...),
+		newHistogram("gen_ai.client.operation.time_to_first_chunk", "s", "Time to receive the first chunk, measured from "+
+			"when the client issues the generation request to when the first chunk is received in the response stream.",
+			seconds...),
+		newHistogram("gen_ai.client.token.usage", "{token}", "Number of input and output tokens used.",
+			1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864),
+	}
 }
 
 // record adds the measured turns of a cell.
-func (t turns) record(ctx context.Context, c *metrics.Cell) {
+func (t turns) record(c *metrics.Cell) {
 	if c.Started == nil {
 		return
 	}
-	provider := genaiconv.ProviderNameAttr(c.Started.Server.Engine)
 	for _, q := range c.Measured(metrics.Group{}) {
-		of := append(where(c), attribute.String("homellm.step", q.Step))
+		of := append(where(c), textAttribute("homellm.step", q.Step))
 		if q.Err != nil {
-			t.duration.Record(ctx, (q.Done - begun(q)).Seconds(), genaiconv.OperationNameChat, provider,
-				append(of, semconv.ErrorTypeKey.String(q.Err.Class))...)
+			t.duration.record((q.Done - begun(q)).Seconds(), append(of, textAttribute(errorType, q.Err.Class))...)
 			continue
 		}
-		t.duration.Record(ctx, (q.Done - begun(q)).Seconds(), genaiconv.OperationNameChat, provider, of...)
+		t.duration.record((q.Done - begun(q)).Seconds(), of...)
 		if q.FirstEvent != nil {
-			t.first.Record(ctx, (*q.FirstEvent - begun(q)).Seconds(), genaiconv.OperationNameChat, provider, of...)
+			t.first.record((*q.FirstEvent - begun(q)).Seconds(), of...)
 		}
 		if n := q.Usage.Prompt; n != nil {
-			t.tokens.Record(ctx, int64(*n), genaiconv.OperationNameChat, provider, genaiconv.TokenTypeInput, of...)
+			t.tokens.record(float64(*n), append(of, textAttribute(tokenType, tokenTypeInput))...)
 		}
 		if n := q.Usage.Completion; n != nil {
-			t.tokens.Record(ctx, int64(*n), genaiconv.OperationNameChat, provider, genaiconv.TokenTypeOutput, of...)
+			t.tokens.record(float64(*n), append(of, textAttribute(tokenType, tokenTypeOutput))...)
 		}
 	}
 }

@@ -6,91 +6,130 @@
 package otlp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
-
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
-	"go.opentelemetry.io/otel/sdk/resource"
-	semconv "go.opentelemetry.io/otel/semconv/v1.41.0"
 
 	"homellm/engine/metrics"
 )
 
-// patience bounds all of the sending: a collector that does not answer costs no more.
+// patience is the most time that sending a run may take.
 const patience = 10 * time.Second
 
 // Collector is where runs are sent.
 type Collector struct {
-	base     string // without a slash at its end
 	version  string // of homellm
 	patience time.Duration
+	resource []attribute // attributes from the environment
+	spans    *exporter
+	figures  *exporter
 }
 
 // NewCollector reads the address of a collector, such as http://127.0.0.1:4318, which may end in the path of a signal.
 // Headers, such as a key, come from OTEL_EXPORTER_OTLP_HEADERS, because others can see a command line.
-func NewCollector(address, version string) (*Collector, error) {
+func NewCollector(address, version string, getenv func(string) string) (*Collector, error) {
+	base, err := baseOf(address)
+	if err != nil {
+		return nil, err
+	}
+	c := &Collector{version: version, patience: patience}
+	of, err := pairs(getenv, "OTEL_RESOURCE_ATTRIBUTES")
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range of {
+		c.resource = append(c.resource, textAttribute(p.key, p.value))
+	}
+	agent := "homellm/" + cmp.Or(version, "unknown")
+	if c.spans, err = newExporter(base, "traces", agent, getenv); err != nil {
+		return nil, err
+	}
+	c.figures, err = newExporter(base, "metrics", agent, getenv)
+	return c, err
+}
+
+// baseOf is an address of a collector without a slash or the path of a signal at its end.
+func baseOf(address string) (string, error) {
 	u, err := url.Parse(address)
 	switch {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return nil, errors.New("it is no address such as http://127.0.0.1:4318")
+		return "", errors.New("it is not an address such as http://127.0.0.1:4318")
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return nil, errors.New("an address of a collector has no user, query or fragment; a key goes into " +
+		return "", errors.New("an address of a collector has no user, query or fragment; a key goes into " +
 			"OTEL_EXPORTER_OTLP_HEADERS")
 	}
 	base := u.String()
 	for _, signal := range []string{"/v1/traces", "/v1/metrics"} {
 		base = strings.TrimSuffix(strings.TrimRight(base, "/"), signal)
 	}
-	return &Collector{strings.TrimRight(base, "/"), version, patience}, nil
+	return strings.TrimRight(base, "/"), nil
 }
 
-// Send sends one run. It takes at most ten seconds.
+// Keys are the values of the headers that are sent along, which may be secret.
+func (c *Collector) Keys() (out []string) {
+	for _, e := range []*exporter{c.spans, c.figures} {
+		for _, values := range e.header {
+			out = append(out, values...)
+		}
+	}
+	return out
+}
+
+// Send sends one run. It takes at most ten seconds. A collector that took only a part is an error that says so.
 func (c *Collector) Send(ctx context.Context, run *metrics.Run) error {
 	ctx, cancel := context.WithTimeout(ctx, c.patience)
 	defer cancel()
+	defer c.spans.close()
+	defer c.figures.close()
 	about := c.about(run)
-	if err := errors.Join(c.sendSpans(ctx, about, run), c.sendFigures(ctx, about, run)); err != nil {
-		if ctx.Err() != nil {
-			return fmt.Errorf("%s did not take it within %s", c.base, c.patience)
-		}
-		return err
+	spans := sendSpans(ctx, about, run, c.spans.post)
+	if _, silent := errors.AsType[*url.Error](spans); silent {
+		// It cannot be reached: sending the other signal would fail in the same way.
+		return c.failure(ctx, spans)
+	}
+	figures := c.figures.post(ctx, figures(about, run, time.Now()))
+	switch {
+	case spans != nil && figures != nil:
+		return c.failure(ctx, fmt.Errorf("spans: %w; figures: %w", spans, figures))
+	case spans != nil:
+		return c.failure(ctx, fmt.Errorf("spans: %w", spans))
+	case figures != nil:
+		return c.failure(ctx, fmt.Errorf("figures: %w", figures))
 	}
 	return nil
 }
 
-// about describes the run, for everything that is sent of it.
-func (c *Collector) about(run *metrics.Run) *resource.Resource {
+// failure words an error for the user.
+func (c *Collector) failure(ctx context.Context, err error) error {
+	var by *url.Error
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return fmt.Errorf("it was not accepted within %s", c.patience)
+	case errors.As(err, &by):
+		return by.Err // the address was given: it need not be said again
+	}
+	return err
+}
+
+// about describes the run, for everything that is sent of it: the attributes from the environment, except those that
+// homellm knows better.
+func (c *Collector) about(run *metrics.Run) message {
 	s := run.Started
-	return resource.NewWithAttributes(semconv.SchemaURL,
-		semconv.ServiceName("homellm"), semconv.ServiceVersion(c.version), semconv.ServiceInstanceID(s.ID),
-		attribute.String("homellm.run.id", s.ID), attribute.String("homellm.scenario", s.Scenario.Name))
-}
-
-func (c *Collector) sendSpans(ctx context.Context, about *resource.Resource, run *metrics.Run) error {
-	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(c.base+"/v1/traces"),
-		otlptracehttp.WithRetry(otlptracehttp.RetryConfig{}))
-	if err != nil {
-		return err
+	known := []attribute{
+		textAttribute(serviceName, "homellm"), textAttribute(serviceVersion, c.version), textAttribute(serviceInstance, s.ID),
+		textAttribute("homellm.run.id", s.ID), textAttribute("homellm.scenario", s.Scenario.Name)}
+	own := map[string]bool{}
+	for _, a := range known {
+		own[a.key] = true
 	}
-	err = spans(ctx, about, run, exporter.ExportSpans)
-	return errors.Join(err, exporter.Shutdown(ctx))
-}
-
-func (c *Collector) sendFigures(ctx context.Context, about *resource.Resource, run *metrics.Run) error {
-	exporter, err := otlpmetrichttp.New(ctx, otlpmetrichttp.WithEndpointURL(c.base+"/v1/metrics"),
-		otlpmetrichttp.WithRetry(otlpmetrichttp.RetryConfig{}))
-	if err != nil {
-		return err
-	}
-	all, err := figures(ctx, about, run)
-	if err == nil {
-		err = exporter.Export(ctx, all)
-	}
-	return errors.Join(err, exporter.Shutdown(ctx))
+	others := slices.DeleteFunc(slices.Clone(c.resource), func(a attribute) bool { return own[a.key] })
+	var out message
+	out.attributes(resourceAttributes, others)
+	out.attributes(resourceAttributes, known)
+	return out
 }

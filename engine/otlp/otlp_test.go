@@ -14,10 +14,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	collectormetrics "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
-	collectortrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	common "go.opentelemetry.io/proto/otlp/common/v1"
 	otlpmetrics "go.opentelemetry.io/proto/otlp/metrics/v1"
+	otlptrace "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
 	"homellm/engine/compare"
@@ -26,14 +25,15 @@ import (
 	"homellm/engine/results"
 )
 
-// collector is one that keeps what it is sent.
+// collector is one that keeps what it is sent. TracesData and MetricsData read as the requests of the service do, whose
+// types would bring gRPC along.
 type collector struct {
 	mu      sync.Mutex
 	paths   []string
 	key     string
 	raw     []byte
-	traces  []*collectortrace.ExportTraceServiceRequest
-	metrics []*collectormetrics.ExportMetricsServiceRequest
+	traces  []*otlptrace.TracesData
+	metrics []*otlpmetrics.MetricsData
 }
 
 func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -44,16 +44,19 @@ func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var m proto.Message
 	switch r.URL.Path {
 	case "/in/v1/traces":
-		t := &collectortrace.ExportTraceServiceRequest{}
+		t := &otlptrace.TracesData{}
 		c.traces, m = append(c.traces, t), t
 	case "/in/v1/metrics":
-		t := &collectormetrics.ExportMetricsServiceRequest{}
+		t := &otlpmetrics.MetricsData{}
 		c.metrics, m = append(c.metrics, t), t
 	}
-	if err != nil || m == nil || proto.Unmarshal(body, m) != nil {
+	if err != nil || m == nil || proto.Unmarshal(body, m) != nil || len(m.ProtoReflect().GetUnknown()) > 0 {
 		w.WriteHeader(http.StatusBadRequest)
 	}
 }
+
+// unset is an environment in which nothing is set.
+func unset(string) string { return "" }
 
 // played folds a recorded run.
 func played(t *testing.T, name string) *metrics.Run {
@@ -137,18 +140,23 @@ func journalled(run *metrics.Run) (out []string) {
 // sent sends a recorded run to a collector.
 func sent(t *testing.T, name string) (*metrics.Run, *collector) {
 	t.Helper()
+	run := played(t, name)
+	return run, send(t, run)
+}
+
+func send(t *testing.T, run *metrics.Run) *collector {
+	t.Helper()
 	c := &collector{}
 	server := httptest.NewServer(c)
 	defer server.Close()
-	run := played(t, name)
-	to, err := NewCollector(server.URL+"/in/v1/traces", "1.2.3")
+	to, err := NewCollector(server.URL+"/in/v1/traces", "1.2.3", os.Getenv)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := to.Send(t.Context(), run); err != nil {
 		t.Fatal(err)
 	}
-	return run, c
+	return c
 }
 
 // Every turn of the journal arrives as a span with what the journal says of it, below the span of its conversation, and
@@ -215,14 +223,23 @@ func TestSend_Spans(t *testing.T) {
 // The figures are those of the reports, the unknown ones are missing and not 0, and the histograms hold the measured
 // turns.
 func TestSend_Figures(t *testing.T) {
-	for _, name := range []string{"failing", "matrix", "passing"} {
-		run, c := sent(t, name)
+	for _, name := range []string{"failing", "matrix", "passing", "passing, counted in part"} {
+		name, part := strings.CutSuffix(name, ", counted in part")
+		run := played(t, name)
+		for i, q := range run.Cells[0].Requests {
+			if part && i%2 == 0 {
+				q.Usage.Completion, q.Cached = nil, nil
+			}
+		}
+		c, unknown := send(t, run), 0
 		want, measured := map[string]float64{}, 0
 		for _, cell := range run.Cells {
 			figures := history.Run{Figures: compare.Kept(cell)}
 			for path := range figures.Figures {
 				if v, ok := figures.Value(path).Number(); ok {
 					want[cell.ID+" "+path] = v
+				} else {
+					unknown++
 				}
 			}
 			measured += len(cell.Measured(metrics.Group{}))
@@ -253,6 +270,9 @@ func TestSend_Figures(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" || len(want) < 2 {
 			t.Errorf("%s: (-run +sent)\n%s", name, diff)
 		}
+		if part != (unknown > 0) {
+			t.Errorf("%s: %d figures are unknown", name, unknown)
+		}
 		if turns != measured {
 			t.Errorf("%s: the histogram has %d turns of %d", name, turns, measured)
 		}
@@ -264,7 +284,7 @@ func TestSend_Fails(t *testing.T) {
 	refusing := httptest.NewServer(http.NotFoundHandler())
 	defer refusing.Close()
 	for _, address := range []string{refusing.URL, "http://127.0.0.1:1"} {
-		to, err := NewCollector(address, "")
+		to, err := NewCollector(address, "", unset)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -286,7 +306,7 @@ func TestSend_EndsWaiting(t *testing.T) {
 	}))
 	defer silent.Close()
 	defer close(release)
-	to, err := NewCollector(silent.URL, "")
+	to, err := NewCollector(silent.URL, "", unset)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -312,13 +332,13 @@ func TestNewCollector(t *testing.T) {
 		"http://host?key=1":                "",
 		"":                                 "",
 	} {
-		c, err := NewCollector(address, "")
+		c, err := NewCollector(address, "", unset)
 		switch {
 		case want == "" && err == nil:
 			t.Errorf("%q is taken", address)
 		case want == "" && strings.Contains(err.Error(), "password"):
 			t.Errorf("%q: %v", address, err)
-		case want != "" && (err != nil || c.base != want):
+		case want != "" && (err != nil || c.spans.url != want+"/v1/traces" || c.figures.url != want+"/v1/metrics"):
 			t.Errorf("%q: %v, %v", address, c, err)
 		}
 	}

@@ -2,82 +2,70 @@ package otlp
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"net/url"
 	"slices"
 	"strconv"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/sdk/resource"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	semconv "go.opentelemetry.io/otel/semconv/v1.41.0"
-	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 )
 
-// together is how many spans one request carries.
+// together is the number of spans in one request.
 const together = 512
 
-// spans makes a trace of each pass over a conversation: a span of the pass, and below it one of each turn. A trace of
-// a whole run would be larger than what collectors take.
-func spans(ctx context.Context, about *resource.Resource, run *metrics.Run,
-	send func(context.Context, []sdktrace.ReadOnlySpan) error) error {
-	made := &collected{}
-	provider := sdktrace.NewTracerProvider(sdktrace.WithResource(about), sdktrace.WithSpanProcessor(made),
-		sdktrace.WithSampler(sdktrace.AlwaysSample())) // whatever OTEL_TRACES_SAMPLER says of programs
-	tracer := provider.Tracer("homellm")
-	for _, c := range run.Cells {
-		for pass := range slices.Values(passes(c)) {
-			made.pass(ctx, tracer, run, c, pass)
-			if len(made.ended) < together {
-				continue
+// sendSpans makes a trace of each pass over a conversation: a span of the pass, and below it one of each turn. A trace
+// of a whole run would be larger than what collectors accept. A request that is accepted only in part does not end the
+// sending.
+func sendSpans(ctx context.Context, about message, run *metrics.Run, post func(context.Context, message) error) error {
+	var made []message
+	var partial *partialError
+	send := func(least int) error {
+		for len(made) > least {
+			some := made[:min(together, len(made))]
+			err := post(ctx, request(about, some...))
+			var p *partialError
+			switch {
+			case errors.As(err, &p) && partial != nil:
+				partial.rejected += p.rejected
+			case p != nil:
+				partial = p
+			case err != nil:
+				return err
 			}
-			if err := made.send(ctx, send); err != nil {
+			made = made[len(some):]
+		}
+		return nil
+	}
+	for _, c := range run.Cells {
+		for _, turns := range passes(c) {
+			made = append(made, pass(run, c, turns)...)
+			if err := send(together - 1); err != nil {
 				return err
 			}
 		}
 	}
-	return made.send(ctx, send)
-}
-
-// collected keeps the spans that have ended until they are sent.
-type collected struct{ ended []sdktrace.ReadOnlySpan }
-
-// OnStart implements [sdktrace.SpanProcessor].
-func (*collected) OnStart(context.Context, sdktrace.ReadWriteSpan) {}
-
-// OnEnd implements [sdktrace.SpanProcessor].
-func (k *collected) OnEnd(s sdktrace.ReadOnlySpan) { k.ended = append(k.ended, s) }
-
-// Shutdown implements [sdktrace.SpanProcessor].
-func (*collected) Shutdown(context.Context) error { return nil }
-
-// ForceFlush implements [sdktrace.SpanProcessor].
-func (*collected) ForceFlush(context.Context) error { return nil }
-
-func (k *collected) send(ctx context.Context, send func(context.Context, []sdktrace.ReadOnlySpan) error) error {
-	for some := range slices.Chunk(k.ended, together) {
-		if err := send(ctx, some); err != nil {
-			return err
-		}
+	if err := send(0); err != nil || partial == nil {
+		return err
 	}
-	k.ended = nil
-	return nil
+	return partial
 }
 
-// passes are the turns of a cell, those of one pass over a conversation together, in the order in which they ended.
+// passes are the turns of a cell, grouped by pass over a conversation, in the order in which they ended.
 func passes(c *metrics.Cell) (out [][]*event.Request) {
 	type key struct {
 		warmup       bool
-		repeat       int
+		repeat, user int
 		conversation string
+		item         int
 	}
 	at := map[key]int{}
 	for _, q := range c.Requests {
-		k := key{q.Warmup, q.Repeat, q.Conversation}
+		k := key{q.Warmup, q.Repeat, q.User, q.Conversation, q.Item}
 		i, ok := at[k]
 		if !ok {
 			i = len(out)
@@ -88,32 +76,86 @@ func passes(c *metrics.Cell) (out [][]*event.Request) {
 	return out
 }
 
-func (k *collected) pass(ctx context.Context, tracer trace.Tracer, run *metrics.Run, c *metrics.Cell,
-	turns []*event.Request) {
+// pass makes the spans of a pass over a conversation: one for the pass, and one for each turn.
+func pass(run *metrics.Run, c *metrics.Cell, turns []*event.Request) []message {
 	started := run.Started.Started
 	first := slices.MinFunc(turns, func(a, b *event.Request) int { return int(begun(a) - begun(b)) })
 	last := slices.MaxFunc(turns, func(a, b *event.Request) int { return int(a.Done - b.Done) })
-	of := append(where(c), attribute.Int("homellm.repeat", first.Repeat), attribute.Bool("homellm.warmup", first.Warmup),
-		semconv.GenAIConversationID(run.Started.ID+"/"+c.ID+"/"+first.Conversation+"/"+strconv.Itoa(first.Repeat)))
-	ctx, whole := tracer.Start(ctx, "conversation "+first.Conversation, trace.WithNewRoot(),
-		trace.WithTimestamp(started.Add(begun(first))), trace.WithAttributes(of...))
-	for _, q := range turns {
-		model := ""
-		if c.Started != nil {
-			model = c.Started.Server.Model
-		}
-		_, turn := tracer.Start(ctx, "chat "+model, trace.WithSpanKind(trace.SpanKindClient),
-			trace.WithTimestamp(started.Add(begun(q))), trace.WithAttributes(of...), trace.WithAttributes(said(c, q)...))
-		if q.Err != nil {
-			turn.SetAttributes(semconv.ErrorTypeKey.String(q.Err.Class))
-			turn.SetStatus(codes.Error, q.Err.Class)
-		}
-		turn.End(trace.WithTimestamp(started.Add(q.Done)))
+	id := run.Started.ID + "/" + c.ID + "/" + first.Conversation + "/" + strconv.Itoa(first.Repeat)
+	of := append(where(c), intAttribute("homellm.repeat", first.Repeat), boolAttribute("homellm.warmup", first.Warmup))
+	if first.User > 0 {
+		id += "/" + strconv.Itoa(first.User)
+		of = append(of, intAttribute("homellm.user", first.User))
 	}
-	whole.End(trace.WithTimestamp(started.Add(last.Done)))
+	if first.Item > 0 {
+		id += "/item/" + strconv.Itoa(first.Item)
+		of = append(of, intAttribute("homellm.item", first.Item))
+	}
+	of = append(of, textAttribute(conversationID, id))
+	whole := span{id: newID(8), trace: newID(16), name: "conversation " + first.Conversation, kind: kindInternal,
+		start: started.Add(begun(first)), end: started.Add(last.Done), attributes: of}
+	model := ""
+	if c.Started != nil {
+		model = c.Started.Server.Model
+	}
+	out := []message{whole.message()}
+	for _, q := range turns {
+		turn := span{id: newID(8), trace: whole.trace, parent: whole.id, name: "chat " + model, kind: kindClient,
+			start: started.Add(begun(q)), end: started.Add(q.Done), attributes: append(slices.Clone(of), said(c, q)...)}
+		if q.Err != nil {
+			turn.failed = q.Err.Class
+			turn.attributes = append(turn.attributes, textAttribute(errorType, q.Err.Class))
+		}
+		out = append(out, turn.message())
+	}
+	return out
 }
 
-// begun is when a request was sent; one that never was counts from when it should have been.
+// span is a span of a trace, with the fields that homellm uses.
+type span struct {
+	trace, id, parent []byte
+	name              string
+	kind              uint64
+	start, end        time.Time
+	attributes        []attribute
+	failed            string // error class; empty: it succeeded
+}
+
+const (
+	kindInternal = 1 // Span.SpanKind
+	kindClient   = 3
+	statusError  = 2        // Status.StatusCode
+	flagsLocal   = 1<<8 | 1 // SpanFlags: sampled, and the parent is known to be local
+)
+
+func (s *span) message() (out message) {
+	out.bytes(spanTrace, s.trace)
+	out.bytes(spanID, s.id)
+	if s.parent != nil {
+		out.bytes(spanParent, s.parent)
+	}
+	out.text(spanName, s.name)
+	out.whole(spanKind, s.kind)
+	out.fixed64(spanStart, uint64(s.start.UnixNano()))
+	out.fixed64(spanEnd, uint64(s.end.UnixNano()))
+	out.attributes(spanAttributes, s.attributes)
+	if s.failed != "" {
+		var status message
+		status.text(statusMessage, s.failed)
+		status.whole(statusCode, statusError)
+		out.bytes(spanStatus, status)
+	}
+	return protowire.AppendFixed32(protowire.AppendTag(out, spanFlags, protowire.Fixed32Type), flagsLocal)
+}
+
+// newID makes a random id for a span or a trace.
+func newID(bytes int) []byte {
+	id := make([]byte, bytes)
+	_, _ = rand.Read(id) // never fails
+	return id
+}
+
+// begun is when a request was sent, or was due if it was never sent.
 func begun(q *event.Request) time.Duration {
 	if q.Sent != nil {
 		return *q.Sent
@@ -122,51 +164,51 @@ func begun(q *event.Request) time.Duration {
 }
 
 // where describes the server of a cell.
-func where(c *metrics.Cell) []attribute.KeyValue {
-	out := []attribute.KeyValue{attribute.String("homellm.cell", c.ID), attribute.Bool("homellm.simulated", c.Simulated())}
+func where(c *metrics.Cell) []attribute {
+	out := []attribute{textAttribute("homellm.cell", c.ID), boolAttribute("homellm.simulated", c.Simulated())}
 	if c.Started == nil {
 		return out
 	}
 	s := c.Started.Server
-	out = append(out, semconv.GenAIOperationNameChat, semconv.GenAIProviderNameKey.String(s.Engine),
-		semconv.GenAIRequestModel(s.Model))
+	out = append(out, textAttribute(operation, operationChat), textAttribute(provider, s.Engine),
+		textAttribute(requestModel, s.Model))
 	if u, err := url.Parse(s.URL); err == nil && u.Hostname() != "" {
-		out = append(out, semconv.ServerAddress(u.Hostname()))
+		out = append(out, textAttribute(serverAddress, u.Hostname()))
 		if port, err := strconv.Atoi(u.Port()); err == nil {
-			out = append(out, semconv.ServerPort(port))
+			out = append(out, intAttribute(serverPort, port))
 		}
 	}
 	return out
 }
 
-// said is what is known of a turn. A figure that is not known is left out: it is never 0.
-func said(c *metrics.Cell, q *event.Request) []attribute.KeyValue {
-	out := []attribute.KeyValue{attribute.String("homellm.step", q.Step), attribute.String("homellm.phase", q.Phase),
-		attribute.Int("homellm.turn", q.Turn), attribute.String("homellm.action", q.Action)}
+// said are the attributes of a turn. An unknown figure is left out: it is never 0.
+func said(c *metrics.Cell, q *event.Request) []attribute {
+	out := []attribute{textAttribute("homellm.step", q.Step), textAttribute("homellm.phase", q.Phase),
+		intAttribute("homellm.turn", q.Turn), textAttribute("homellm.action", q.Action)}
 	for _, n := range []struct {
+		name  string
 		value *int
-		as    func(int) attribute.KeyValue
 	}{
-		{q.Usage.Prompt, semconv.GenAIUsageInputTokens},
-		{q.Usage.Completion, semconv.GenAIUsageOutputTokens},
-		{q.Usage.Reasoning, semconv.GenAIUsageReasoningOutputTokens},
-		{q.Cached, semconv.GenAIUsageCacheReadInputTokens},
+		{usageInput, q.Usage.Prompt},
+		{usageOutput, q.Usage.Completion},
+		{usageReasoning, q.Usage.Reasoning},
+		{usageCacheRead, q.Cached},
 	} {
 		if n.value != nil {
-			out = append(out, n.as(*n.value))
+			out = append(out, intAttribute(n.name, *n.value))
 		}
 	}
 	if q.MaxTokens > 0 {
-		out = append(out, semconv.GenAIRequestMaxTokens(q.MaxTokens))
+		out = append(out, intAttribute(requestMax, q.MaxTokens))
 	}
 	if q.Wire.Model != "" {
-		out = append(out, semconv.GenAIResponseModel(q.Wire.Model))
+		out = append(out, textAttribute(responseModel, q.Wire.Model))
 	}
 	if q.Finish != "" {
-		out = append(out, semconv.GenAIResponseFinishReasons(q.Finish))
+		out = append(out, textsAttribute(responseFinish, q.Finish))
 	}
 	if q.FirstEvent != nil {
-		out = append(out, semconv.GenAIResponseTimeToFirstChunk((*q.FirstEvent - begun(q)).Seconds()))
+		out = append(out, floatAttribute(responseFirst, (*q.FirstEvent-begun(q)).Seconds()))
 	}
 	for i := range metrics.Defs {
 		d := &metrics.Defs[i]
@@ -174,7 +216,7 @@ func said(c *metrics.Cell, q *event.Request) []attribute.KeyValue {
 			continue
 		}
 		if f, ok := d.Each(c, q).Number(); ok {
-			out = append(out, attribute.Float64("homellm."+d.Name, f))
+			out = append(out, floatAttribute("homellm."+d.Name, f))
 		}
 	}
 	return out

@@ -25,7 +25,8 @@ func chat(n int) []dsl.Message {
 
 // byTemplate tokenises what a template makes of messages: words, of which two that stand together may be one token.
 func byTemplate(sent *int, template func([]dsl.Message) string) tokenize {
-	return func(_ context.Context, messages []dsl.Message) ([]int, error) {
+	return func(_ context.Context, messages []dsl.Message, then ...dsl.Message) ([]int, error) {
+		messages = append(slices.Clip(messages), then...)
 		*sent += len(messages)
 		var ids []int
 		for _, word := range strings.SplitAfter(template(messages), " ") {
@@ -47,7 +48,7 @@ func chatML(messages []dsl.Message) string {
 	return b.String() + "<|im_start|> assistant\n"
 }
 
-// The tokens of a conversation that goes on are those of the whole, and the server is sent a few messages for each
+// The tokens of a growing conversation equal those of the whole, and the server is sent only a few messages for each
 // turn.
 func TestTokenGrower_IsTheWhole(t *testing.T) {
 	sent, ignored := 0, 0
@@ -59,15 +60,15 @@ func TestTokenGrower_IsTheWhole(t *testing.T) {
 		if messages[n-1].Role == "assistant" {
 			continue
 		}
-		other := append(slices.Clone(messages[:n]), dsl.Message{Role: "assistant", Content: "not what is kept"})
-		for _, part := range [][]dsl.Message{messages[:n], other} {
-			got, err := g.tokenize(t.Context(), part, ask)
-			want, _ := whole(t.Context(), part)
+		other := []dsl.Message{{Role: "assistant", Content: "not what is kept"}}
+		for _, then := range [][]dsl.Message{nil, other, messages[n:min(n+1, len(messages))]} {
+			got, err := g.tokenize(t.Context(), ask, messages[:n], then...)
+			want, _ := whole(t.Context(), messages[:n], then...)
 			if err != nil || !slices.Equal(got, want) {
-				t.Fatalf("%d messages: %d tokens, want %d (%v)", len(part), len(got), len(want), err)
+				t.Fatalf("%d messages and %d: %d tokens, want %d (%v)", n, len(then), len(got), len(want), err)
 			}
 			if !slices.Equal(held, copied) {
-				t.Fatalf("%d messages: the tokens of the prompt before were changed", len(part))
+				t.Fatalf("%d messages: the tokens of the prompt before were changed", n)
 			}
 			held, copied = got, slices.Clone(got)
 		}
@@ -102,7 +103,7 @@ func TestTokenGrower_LooksFarther(t *testing.T) {
 		var g tokenGrower
 		messages, wrong := chat(600), 0
 		for n := 2; n <= len(messages); n += 2 {
-			got, _ := g.tokenize(t.Context(), messages[:n], ask)
+			got, _ := g.tokenize(t.Context(), ask, messages[:n])
 			if want, _ := ask(t.Context(), messages[:n]); !slices.Equal(got, want) {
 				wrong++
 			}
@@ -115,14 +116,14 @@ func TestTokenGrower_LooksFarther(t *testing.T) {
 	ask := byTemplate(&sent, chatML)
 	var g tokenGrower
 	messages := chat(200)
-	_, _ = g.tokenize(t.Context(), messages, ask)
+	_, _ = g.tokenize(t.Context(), ask, messages)
 	edited := slices.Delete(slices.Clone(messages), 20, 22)
-	got, err := g.tokenize(t.Context(), edited, ask)
+	got, err := g.tokenize(t.Context(), ask, edited)
 	if want, _ := ask(t.Context(), edited); err != nil || !slices.Equal(got, want) {
 		t.Error("a conversation that was edited has the tokens of the one before")
 	}
-	refuse := func(context.Context, []dsl.Message) ([]int, error) { return nil, errors.New("gone") }
-	if _, err := g.tokenize(t.Context(), chat(202), refuse); err == nil {
+	refuse := func(context.Context, []dsl.Message, ...dsl.Message) ([]int, error) { return nil, errors.New("gone") }
+	if _, err := g.tokenize(t.Context(), refuse, chat(202)); err == nil {
 		t.Error("a server that refuses is not heard")
 	}
 }
@@ -138,7 +139,8 @@ func TestTell_TokenisesAgain(t *testing.T) {
 		}
 		return ids, err
 	}
-	m := New(&dsl.Cell{Server: &dsl.Server{}}, NewTemplates(nil, nil), nil, Server{Block: 1, Tokenize: trained})
+	cell := &dsl.Cell{Server: &dsl.Server{}, Scenario: &dsl.Scenario{}}
+	m := New(cell, NewTemplates(nil, nil), nil, Server{Block: 1, Tokenize: trained})
 	messages := chat(70)
 	for n := 34; n <= 62; n += 2 {
 		r := m.Turn(&dsl.Step{}, dsl.Turn{Messages: messages[:n]})

@@ -6,12 +6,12 @@ import (
 	"homellm/engine/wire"
 )
 
-// PlanOptions are what a plan needs to know of models and servers: how prompts are rendered, how
-// tokens are counted, and which metrics a server cannot give. Templates of the library's own are refused.
+// PlanOptions returns what a plan needs to know about models and servers: how prompts are rendered, how tokens are
+// counted, and which metrics a server cannot give. It refuses the library's own templates.
 func PlanOptions(lib *dsl.Library) dsl.Options { return NewTemplates(lib, nil).PlanOptions(nil) }
 
-// PlanOptions are what a plan needs to know of models and servers. Tokenizer returns a model's
-// own tokeniser, nil where there is none and an estimate has to do; it may be nil itself.
+// PlanOptions returns what a plan needs to know about models and servers. Tokenizer returns a model's own tokeniser, or
+// nil if there is none and an estimate is used; it may be nil itself.
 func (t *Templates) PlanOptions(tokenizer func(*dsl.Model) *tokens.Counter) dsl.Options {
 	return dsl.Options{
 		Count: func(m *dsl.Model, text string) (n int, exact bool) {

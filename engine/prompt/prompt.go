@@ -1,8 +1,8 @@
 // Package prompt turns messages into what goes on the wire.
 //
-// In come a cell's turns, what is known of its server, and the templates of the models. Out come
-// requests, the ceiling of any prefix cache for each of them, and what a plan needs to render and
-// count prompts. It sends nothing.
+// The input is a cell's turns, what is known about its server, and the templates of the models. The output is requests,
+// the ceiling of any prefix cache for each of them, and what a plan needs to render and count prompts. It sends
+// nothing.
 package prompt
 
 import (
@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"strings"
 
 	"homellm/dsl"
@@ -23,10 +24,11 @@ import (
 // Tokenize counts messages as a server renders them with tools, and with the opening of the reply.
 type Tokenize func(context.Context, []dsl.Message, ...wire.Tool) ([]int, error)
 
-// tokenize is the same with the tools of a request.
-type tokenize func(context.Context, []dsl.Message) ([]int, error)
+// tokenize is the same with the tools of a request, and with messages after those of a conversation, which are not
+// copied for it.
+type tokenize func(ctx context.Context, messages []dsl.Message, then ...dsl.Message) ([]int, error)
 
-// Server is what a prompt depends on beside the profile of its server.
+// Server is what a prompt depends on besides the profile of its server.
 type Server struct {
 	Engine   string         // that was found; empty: as the profile says
 	API      wire.API       // of requests that name none; empty: chat
@@ -50,10 +52,11 @@ type Maker struct {
 	counters  Counters
 	server    Server
 	salt      string
+	marked    marked               // the conversation that was salted last
 	known     map[string]*prefixes // by salt
-	lead      int                  // tokens that stand before a salt in the first message, as far as is known
+	lead      int                  // tokens before a salt in the first message, as far as is known
 	leadOf    string               // the salt for which the server's own tokeniser counted them
-	heads     map[string][]int     // how the first prompt under each salt in a message begins, in tokens
+	heads     map[string][]int     // first tokens of the first prompt under each salt that is in a message
 
 	grown map[wire.API]*tokenGrower // the conversations that were tokenised last
 }
@@ -80,9 +83,9 @@ type Request struct {
 	client.Prompt
 	API    wire.API // that it is for
 	Err    error    // why it cannot be sent
-	Unkept []string // keys that the server has no word for
+	Unkept []string // keys that the server does not support
 
-	images   int           // that its messages show
+	images   int           // in its messages
 	messages []dsl.Message // as the server gets them, or as they were rendered
 	tokenize tokenize      // as the server will read it; nil: not known
 	grown    *tokenGrower  // that tokenize uses
@@ -98,14 +101,14 @@ func (m *Maker) Turn(step *dsl.Step, t dsl.Turn) Request {
 	extra := m.extra()
 	messages := m.salted(t.Messages, extra, m.salt)
 	req := step.Request
+	api := cmp.Or(req.API, m.server.API)
 	out := client.Prompt{
 		MaxTokens: req.MaxTokens, Temperature: req.Temperature, TopP: req.TopP, Seed: req.Seed, Stop: req.Stop, Extra: extra,
-		Tools: t.Tools, ToolChoice: req.ToolChoice, Format: req.Format, Thinking: m.thinking(req.Thinking, extra),
+		Tools: t.Tools, ToolChoice: req.ToolChoice, Format: req.Format, Thinking: m.thinking(req.Thinking, api, extra),
 	}
 	if t.MaxTokens > 0 {
 		out.MaxTokens = t.MaxTokens
 	}
-	api := cmp.Or(req.API, m.server.API)
 	if req.IgnoreEOS != nil && caps.IgnoreEOS != "" && !api.Lacks("ignore_eos") {
 		extra[caps.IgnoreEOS] = *req.IgnoreEOS
 	}
@@ -120,21 +123,30 @@ func (m *Maker) Turn(step *dsl.Step, t dsl.Turn) Request {
 	return framed
 }
 
-// numbers puts the keys that only some engines have into the body, under the engine's names.
+// numbers adds the keys that only some engines have to the body, under the engine's names.
 func (m *Maker) numbers(req dsl.Sampling, out *client.Prompt) {
 	engine, api := engines.Of(m.cell.Server.Engine), cmp.Or(req.API, m.server.API)
 	if path, ok := engine.Word(api, engines.OtherModel); ok && req.Model != "" {
 		put(out.Extra, path, req.Model)
 	}
 	for key, n := range req.Numbers {
-		if path, ok := engine.Word(api, key); ok {
+		switch path, ok := engine.Word(api, key); {
+		case !ok:
+		case path == engines.OwnBudget:
+			if int(n) >= engine.LeastBudget {
+				out.Thinking.Budget = new(int(n))
+			}
+		default:
 			put(out.Extra, path, n)
 		}
 	}
+	if path, ok := engine.Word(api, engines.ResponseFormat); ok && req.Format != nil {
+		put(out.Extra, path, req.Format.Chat())
+	}
 }
 
-// put sets a value in a body at a path with dots between objects. Objects that are there are copied first, as they may
-// be those of a profile.
+// put sets a value in a body at a path with dots between objects. It copies the objects on the path, because they may
+// belong to a profile.
 func put(body map[string]any, path string, value any) {
 	key, rest, nested := strings.Cut(path, ".")
 	if !nested {
@@ -149,9 +161,9 @@ func put(body map[string]any, path string, value any) {
 	body[key] = inner
 }
 
-// thinking puts what is said of thinking into the words of the model's template. What APIs of their own words need
-// is returned.
-func (m *Maker) thinking(how string, extra map[string]any) wire.Thinking {
+// thinking sets how the model is to think in the keys of its chat template, and returns it for APIs that have keys for
+// it.
+func (m *Maker) thinking(how string, api wire.API, extra map[string]any) wire.Thinking {
 	if how == "" || m.cell.Model == nil || m.cell.Model.Thinking == nil {
 		return wire.Thinking{}
 	}
@@ -160,22 +172,38 @@ func (m *Maker) thinking(how string, extra map[string]any) wire.Thinking {
 	switch {
 	case !ok:
 		return wire.Thinking{}
-	case value == nil: // it does so by itself
+	case value == nil: // the template's default
 	case t.Field != "":
-		extra[t.Field] = value
+		m.effort(api, t.Field, value, extra)
 	case t.Kwarg != "":
 		put(extra, "chat_template_kwargs."+t.Kwarg, value)
 	}
 	return wire.Thinking{Level: how}
 }
 
-// Probe is a text under a salt, or under none, sent as the scenario's prompts are, and asks for so many tokens.
+// effort sets how much the model is to think in a field of the request. The newer APIs have their own fields, which the
+// client sets, but an engine may read another one.
+func (m *Maker) effort(api wire.API, field string, value any, extra map[string]any) {
+	path, own := engines.Of(m.cell.Server.Engine).Word(api, field)
+	switch {
+	case own:
+		put(extra, path, value)
+	case !slices.Contains(engines.Optional, api):
+		extra[field] = value
+	}
+}
+
+// Probe returns a request that sends a text, with or without a salt, like the scenario's prompts, and asks for a number
+// of tokens.
 func (m *Maker) Probe(text, salt string, most int) Request {
 	extra := m.extra()
 	messages := m.salted([]dsl.Message{{Role: "user", Content: text}}, extra, salt)
 	zero := 0.0
 	return m.frame("", messages, client.Prompt{MaxTokens: most, Temperature: &zero, Extra: extra})
 }
+
+// Probes reports whether an API is the one that probes use.
+func (m *Maker) Probes(api wire.API) bool { return api == m.server.API }
 
 // extra are the keys that every request carries, to be added to.
 func (m *Maker) extra() map[string]any {
@@ -240,17 +268,19 @@ func (m *Maker) frame(api wire.API, messages []dsl.Message, p client.Prompt) Req
 	return out
 }
 
-// tokenized has a request tokenised as whole does.
+// tokenized makes a request be tokenised by whole.
 func (m *Maker) tokenized(r *Request, whole Tokenize) {
 	switch {
 	case whole == nil:
-	case len(r.Tools) > 0: // whose calls and results belong together, so that no short form stands for them
+	case len(r.Tools) > 0: // calls and results belong together, so a short form cannot replace them
 		tools := r.Tools
-		r.tokenize = func(ctx context.Context, messages []dsl.Message) ([]int, error) {
-			return whole(ctx, messages, tools...)
+		r.tokenize = func(ctx context.Context, messages []dsl.Message, then ...dsl.Message) ([]int, error) {
+			return whole(ctx, append(slices.Clip(messages), then...), tools...)
 		}
 	default:
-		m.grow(r, func(ctx context.Context, messages []dsl.Message) ([]int, error) { return whole(ctx, messages) })
+		m.grow(r, func(ctx context.Context, messages []dsl.Message, then ...dsl.Message) ([]int, error) {
+			return whole(ctx, append(slices.Clip(messages), then...))
+		})
 	}
 }
 
@@ -262,8 +292,8 @@ func (m *Maker) grow(r *Request, whole tokenize) {
 		m.grown[r.API] = g
 	}
 	r.grown = g
-	r.tokenize = func(ctx context.Context, messages []dsl.Message) ([]int, error) {
-		return g.tokenize(ctx, messages, whole)
+	r.tokenize = func(ctx context.Context, messages []dsl.Message, then ...dsl.Message) ([]int, error) {
+		return g.tokenize(ctx, whole, messages, then...)
 	}
 }
 
@@ -274,8 +304,8 @@ func (m *Maker) profile(api wire.API) *dsl.Server {
 	return &out
 }
 
-// local renders and counts prompts for a server that does not tokenise. A text is what is sent; of
-// messages it is assumed that the server has the model's own template.
+// local renders and counts prompts for a server that does not tokenise. A text is sent as it is; for messages the
+// server is assumed to have the model's own template.
 func (m *Maker) local(r Request) local {
 	out := local{count: func(text string) (tokens.Count, error) {
 		return m.templates.Count(m.cell.Model, text, m.counters)

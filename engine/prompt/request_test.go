@@ -10,8 +10,8 @@ import (
 	"homellm/engine/wire"
 )
 
-// TestTurn_Chat holds that what a scenario says of thinking is spelt as the model at hand has it, and that what is said
-// of tools and the form of a reply is passed on.
+// TestTurn_Chat checks that a scenario's thinking is encoded as this model expects it, and that its tools and reply
+// format are passed on.
 func TestTurn_Chat(t *testing.T) {
 	kwarg := &dsl.Thinking{Kwarg: "enable_thinking", Off: false, On: true, Default: "on"}
 	levels := &dsl.Thinking{Kwarg: "reasoning_effort", Field: "reasoning_effort", Levels: []string{"low", "high"},
@@ -48,7 +48,7 @@ func TestTurn_Chat(t *testing.T) {
 	}
 }
 
-// TestTurn_Unsaid: what an API has no words for is said by a plan, and not sent by a run.
+// TestTurn_Unsaid: a plan reports what an API cannot express, and a run does not send it.
 func TestTurn_Unsaid(t *testing.T) {
 	profile := &dsl.Server{}
 	profile.API = wire.LMStudio

@@ -1,6 +1,7 @@
 package prompt
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -18,10 +19,10 @@ import (
 // texts and scales by homellm's own count of both, which it says.
 type prefixes struct {
 	tokenize tokenize         // nil: the server has no tokeniser
-	local    local            // instead of it
+	local    local            // used if tokenize is nil
 	block    int              // tokens in one block of the cache
 	lead     int              // tokens at the beginning of every prompt under any salt
-	heads    map[string][]int // of prompts under other salts, which may begin with the same characters
+	heads    map[string][]int // first tokens of prompts under other salts, which may begin with the same characters
 	seen     ceiling.Seen[int]
 	texts    ceiling.Seen[byte]
 	thoughts string // field in which the thoughts of a reply go back; empty: they do not
@@ -56,25 +57,31 @@ func (m *Maker) Ceiling(ctx context.Context, r Request) Ceiling {
 	if r.images > 0 {
 		return Ceiling{source: "estimated", why: unknownImages}
 	}
-	return known.before(ctx, r.messages)
+	out := known.before(ctx, r.messages)
+	if m.cell.Scenario.Raced() {
+		out.tokens, out.share, out.estimate, out.why = nil, nil, nil, cmp.Or(out.why, dsl.Race)
+	}
+	return out
 }
 
-// unknownImages is why nothing is known of what a cache could serve of a prompt with images.
+// unknownImages is why the ceiling of a prompt with images is unknown.
 const unknownImages = "the prompt shows images, and only the server knows how many tokens they are"
 
 // Remember takes in what the exchange of a request may have left in the server's cache.
 func (m *Maker) Remember(ctx context.Context, r Request, found Ceiling, e *event.Exchange) {
-	if r.images > 0 { // what the server has of it is not known, so neither is the ceiling of what follows
+	if r.images > 0 { // the tokens that the server cached are unknown, and so are the ceilings of later prompts
 		m.known[m.salt].lost = "an earlier prompt of the same cache shows images, and only the server knows their tokens"
 		return
 	}
-	m.known[m.salt].remember(ctx, found, r.messages, e)
+	known := m.known[m.salt]
+	known.tokenize, known.local, known.thoughts = r.tokenize, m.local(r), r.thoughts // not those of a request since
+	known.remember(ctx, found, r.messages, e)
 	if m.inMessage() && m.heads[m.salt] == nil && found.prompt != nil && taken(e) {
 		m.heads[m.salt] = slices.Clone(found.prompt[:min(len(found.prompt), 2*saltLead)])
 	}
 }
 
-// taken says whether a server may have computed the prompt of an exchange.
+// taken reports whether a server may have computed the prompt of an exchange.
 func taken(e *event.Exchange) bool { return e.Err == nil || e.Sent != nil && e.Status < 300 }
 
 // Tell puts the ceiling of a request beside its reply. A share of the prompt becomes tokens by the count that the
@@ -87,7 +94,7 @@ func (m *Maker) Tell(ctx context.Context, of Request, c *Ceiling, r *event.Reque
 	}
 	r.Reusable, r.ReusableSource, r.ReusableWhy, r.Estimate = c.tokens, c.source, c.why, c.estimate
 	if said := r.Usage.Cached; c.first && m.inMessage() && said != nil && *said <= saltLead {
-		m.lead = max(m.lead, *said) // a new salt: what is cached of the prompt stands before it
+		m.lead = max(m.lead, *said) // a new salt: cached tokens of the prompt come before it
 	}
 	switch {
 	case c.share != nil && n != nil:
@@ -105,8 +112,8 @@ func (m *Maker) Tell(ctx context.Context, of Request, c *Ceiling, r *event.Reque
 	}
 }
 
-// local renders and counts a prompt in the place of a server that does not tell. The zero value
-// compares the characters of the messages.
+// local renders and counts a prompt for a server that does not tokenise. The zero value compares the characters of the
+// messages.
 type local struct {
 	render func([]dsl.Message) (prompt string, ok bool) // as the model's template does
 	count  func(prompt string) (tokens.Count, error)
@@ -187,14 +194,14 @@ func (p *prefixes) before(ctx context.Context, messages []dsl.Message) Ceiling {
 	return Ceiling{tokens: &n, source: "tokens", prompt: ids}
 }
 
-// mostRemembered is the size in bytes of the longest reply of which is followed what a cache may keep: each copy of it
-// is a multiple of that as tokens.
+// mostRemembered is the size in bytes of the longest reply that is remembered: as tokens, each copy takes several times
+// as much memory.
 const mostRemembered = 1 << 20
 
-// remember takes in what an exchange may have left in the server's cache. A request that failed
-// after the server had taken it counts with its prompt: the ceiling must not lie below what the
-// next prompt can find. Of a reply with thoughts that do not go back only the prompt counts, because the answer comes
-// behind a text there that no later prompt repeats.
+// remember takes in what an exchange may have left in the server's cache. A request that failed after the server had
+// taken it counts with its prompt: the ceiling must not lie below what the next prompt can find. If a reply has
+// thoughts that do not go back to the server, only its prompt counts, because in the cache the answer follows thoughts
+// that no later prompt repeats.
 func (p *prefixes) remember(ctx context.Context, found Ceiling, messages []dsl.Message, e *event.Exchange) {
 	if !taken(e) {
 		return
@@ -224,7 +231,7 @@ func (p *prefixes) remember(ctx context.Context, found Ceiling, messages []dsl.M
 	}
 	if found.text != "" { // the prompt ends where the reply began
 		text := found.text + reply.Content
-		if len(reply.ToolCalls) > 0 || reply.Thoughts() != "" { // which the template writes in its own way
+		if len(reply.ToolCalls) > 0 || reply.Thoughts() != "" { // the template renders them
 			text, _ = p.local.text(append(slices.Clone(messages), reply))
 		}
 		p.texts.Add([]byte(text))
@@ -243,8 +250,7 @@ func (p *prefixes) after(ctx context.Context, prompt []int, messages []dsl.Messa
 	}
 	seen := prompt
 	if reply.Text() != "" && completion > 1 {
-		with := append(slices.Clone(messages), reply)
-		if ids, err := p.tokenize(ctx, with); err == nil && ceiling.Common(ids, prompt) == len(prompt) {
+		if ids, err := p.tokenize(ctx, messages, reply); err == nil && ceiling.Common(ids, prompt) == len(prompt) {
 			seen = ids[:min(len(ids), len(prompt)+completion-1)]
 		}
 	}

@@ -2,6 +2,7 @@ package prompt
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 	"homellm/engine/wire"
 )
 
-// TestPrefixes_Estimated holds the ceiling without a tokeniser: a share of characters, labelled.
+// TestPrefixes_Estimated checks the ceiling without a tokeniser: a share of characters, labelled.
 func TestPrefixes_Estimated(t *testing.T) {
 	p := &prefixes{block: 1}
 	first := []dsl.Message{{Role: "user", Content: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}}
@@ -27,12 +28,12 @@ func TestPrefixes_Estimated(t *testing.T) {
 	}
 }
 
-// TestPrefixes_LastGeneratedToken holds that the last sampled token has no keys and values yet:
-// a prompt that goes on exactly there cannot reuse it.
+// TestPrefixes_LastGeneratedToken checks that the last sampled token has no keys and values yet: a prompt that
+// continues exactly there cannot reuse it.
 func TestPrefixes_LastGeneratedToken(t *testing.T) {
-	tokens := func(_ context.Context, m []dsl.Message) ([]int, error) {
+	tokens := func(_ context.Context, m []dsl.Message, then ...dsl.Message) ([]int, error) {
 		var ids []int
-		for _, x := range m {
+		for _, x := range slices.Concat(m, then) {
 			for _, r := range x.Content {
 				ids = append(ids, int(r))
 			}
@@ -50,8 +51,8 @@ func TestPrefixes_LastGeneratedToken(t *testing.T) {
 	}
 }
 
-// TestCeiling_LeadOfTheTemplate holds that what a template puts before a salt is in every prompt, and that a tokeniser
-// which takes a letter together with the space before it is asked for each salt.
+// TestCeiling_LeadOfTheTemplate checks that what a template puts before a salt counts as part of every prompt, and that
+// it is tokenised for each salt, because some tokenisers join a letter with the space before it.
 func TestCeiling_LeadOfTheTemplate(t *testing.T) {
 	tokens := func(_ context.Context, m []dsl.Message, _ ...wire.Tool) ([]int, error) {
 		text := "<|im_start|>" + m[0].Content
@@ -64,7 +65,8 @@ func TestCeiling_LeadOfTheTemplate(t *testing.T) {
 		}
 		return ids, nil
 	}
-	m := New(&dsl.Cell{Server: &dsl.Server{}}, NewTemplates(nil, nil), nil, Server{Block: 1, Tokenize: tokens})
+	cell := &dsl.Cell{Server: &dsl.Server{}, Scenario: &dsl.Scenario{}}
+	m := New(cell, NewTemplates(nil, nil), nil, Server{Block: 1, Tokenize: tokens})
 	lead := len("<|im_start|>[session")
 	ceilingOf := func(salt string) (Request, Ceiling) {
 		m.Use(salt)
@@ -91,9 +93,11 @@ func TestCeiling_LeadOfTheTemplate(t *testing.T) {
 	}
 }
 
-// TestTell_LearnsTheLead holds that without a tokeniser the first reply under a new salt tells what stands before it.
+// TestTell_LearnsTheLead checks that without a tokeniser the first reply under a new salt shows how many tokens come
+// before it.
 func TestTell_LearnsTheLead(t *testing.T) {
-	m := New(&dsl.Cell{Server: &dsl.Server{}}, NewTemplates(nil, nil), nil, Server{Block: 1})
+	cell := &dsl.Cell{Server: &dsl.Server{}, Scenario: &dsl.Scenario{}}
+	m := New(cell, NewTemplates(nil, nil), nil, Server{Block: 1})
 	for salt, said := range map[string]int{"17ab": 6, "c0de": 90} {
 		m.lead = 0
 		m.Use(salt)
@@ -108,8 +112,8 @@ func TestTell_LearnsTheLead(t *testing.T) {
 	}
 }
 
-// TestRemember_Thoughts holds that what a reply thought counts to what the server has seen where it goes back, and that
-// the rest of the reply counts with it.
+// TestRemember_Thoughts checks that the thoughts of a reply count as seen by the server if they go back to it, and the
+// rest of the reply with them.
 func TestRemember_Thoughts(t *testing.T) {
 	tokens := func(_ context.Context, messages []dsl.Message, _ ...wire.Tool) ([]int, error) {
 		var ids []int
@@ -129,7 +133,7 @@ func TestRemember_Thoughts(t *testing.T) {
 	}{
 		"read": {true, len("<user>first<assistant>why41")}, "not read": {false, len("<user>first<assistant>")},
 	} {
-		m := New(&dsl.Cell{Server: &dsl.Server{}}, NewTemplates(nil, nil), nil,
+		m := New(&dsl.Cell{Server: &dsl.Server{}, Scenario: &dsl.Scenario{}}, NewTemplates(nil, nil), nil,
 			Server{Engine: "vllm", Block: 1, Tokenize: tokens, Thoughts: &c.reads})
 		messages := []dsl.Message{{Role: "user", Content: "first"}}
 		r := m.Turn(&dsl.Step{}, dsl.Turn{Messages: messages})

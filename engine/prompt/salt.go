@@ -78,7 +78,24 @@ func (m *Maker) salted(messages []dsl.Message, extra map[string]any, salt string
 		extra[key] = salt
 		return messages
 	}
-	line := "[session " + salt + "]"
+	was := &m.marked
+	if n := len(was.of); was.salt == salt && 0 < n && n <= len(messages) && &was.of[0] == &messages[0] {
+		was.of, was.out = messages, append(was.out, messages[n:]...)
+	} else {
+		*was = marked{salt, messages, m.mark(messages, "[session "+salt+"]")}
+	}
+	return slices.Clip(was.out)
+}
+
+// marked is a conversation with a salt in a message. It is kept because a conversation of thousands of turns is not to
+// be copied at every turn.
+type marked struct {
+	salt    string
+	of, out []dsl.Message
+}
+
+// mark returns messages with a line in the first that can take it.
+func (m *Maker) mark(messages []dsl.Message, line string) []dsl.Message {
 	if len(messages) > 0 && messages[0].Role == "system" {
 		return prefixed(messages, 0, line)
 	}

@@ -28,7 +28,7 @@ func errText(s *dsl.Server, m *dsl.Model, template *model.Template) error {
 	return nil
 }
 
-// errUnsaid says what an API has no words for in a conversation; nil if it takes it.
+// errUnsaid says what in a conversation an API cannot express; nil if it can express all of it.
 func errUnsaid(api wire.API, messages []dsl.Message, tools []wire.Tool, format *wire.Format) error {
 	if why := api.Unsaid(messages, tools, format); why != "" {
 		return fmt.Errorf("api: %s: %s", api, why)

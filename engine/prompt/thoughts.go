@@ -8,7 +8,7 @@ import (
 	"homellm/engine/wire"
 )
 
-// thoughtsField is the field in which the thoughts of earlier answers go back to the server; empty where the model's
+// thoughtsField returns the field in which the thoughts of earlier answers go back to the server; empty if the model's
 // template does not read them.
 func (m *Maker) thoughtsField(api wire.API) string {
 	template := m.templates.Of(m.cell.Model)

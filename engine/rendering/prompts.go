@@ -89,8 +89,11 @@ func messagesIn(file string, in io.Reader) ([]byte, error) {
 	return nil, nil
 }
 
-// standIn is shown where a live conversation would have the model's reply.
+// standIn is shown in place of the model's reply in a live conversation.
 const standIn = "(reply)"
+
+// retrieved is shown in place of the chunks that a retrieval brings.
+const retrieved = "(what is retrieved)"
 
 // last plays the conversations of a cell without a model.
 func (p Part) last(cell *dsl.Cell) (out []Prompt) {
@@ -99,6 +102,9 @@ func (p Part) last(cell *dsl.Cell) (out []Prompt) {
 			continue
 		}
 		h := c.Begin()
+		h.Retrieve = func(_ string, a dsl.Lookup) ([]*dsl.Document, error) {
+			return []*dsl.Document{{ID: a.From, Text: retrieved}}, nil
+		}
 		var last Prompt
 		for _, step := range c.Steps {
 			if step.Do == nil {
@@ -106,7 +112,7 @@ func (p Part) last(cell *dsl.Cell) (out []Prompt) {
 			}
 			err := step.Play(h, func(t dsl.Turn) (dsl.Reply, error) {
 				if p.Step == "" || step.ID == p.Step {
-					last = Prompt{fmt.Sprintf("%s, step %s", c.ID, step.ID), t.Messages}
+					last = Prompt{fmt.Sprintf("%s, step %s", c.Name(), step.ID), t.Messages}
 				}
 				if kept := t.Recorded(); kept.Text != "" || kept.Calls != nil {
 					return kept, nil

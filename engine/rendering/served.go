@@ -13,10 +13,10 @@ import (
 	"homellm/engine/target"
 )
 
-// Address is where a running server is, and the key that it wants; empty: none.
+// Address is the address of a running server, and the key that it requires; empty: none.
 type Address struct {
 	URL, Key string
-	From     dsl.Secret // where the key was read
+	From     dsl.Secret // where the key comes from
 }
 
 // Served is a template beside the server whose model it is of.

@@ -38,7 +38,7 @@ func playedOn(c *metrics.Cell) string {
 	return strings.Join(parts, ", ")
 }
 
-// sideOn says what a side of a comparison was measured on, as [playedOn] does; of a baseline it is what its
+// sideOn says what a side of a comparison was measured on, as [playedOn] does; for a baseline it says what its
 // circumstances tell.
 func sideOn(s compare.Source) string {
 	if s.Cell != nil {
@@ -147,7 +147,7 @@ func turnGrid(c *metrics.Cell, conversation string) grid {
 const mostTurns = 100
 
 // mdTurns describes every turn of a cell, conversation by conversation.
-func mdTurns(b *bytes.Buffer, r *metrics.Run, c *metrics.Cell, d detail, left *leftOut) error {
+func mdTurns(b *bytes.Buffer, r *metrics.Run, c *metrics.Cell, d detail, left *leftOut) {
 	for _, id := range conversations(r, c) {
 		if played := len(c.Measured(metrics.Group{Conversation: id, Repeat: c.Repeats()[0]})); !d.turns ||
 			played > mostTurns {
@@ -159,12 +159,9 @@ func mdTurns(b *bytes.Buffer, r *metrics.Run, c *metrics.Cell, d detail, left *l
 		for _, row := range g.rows {
 			row[0], row[2] = mdCode(row[0]), mdCode(row[2])
 		}
-		if err := mdTable(b, g.head, g.rows, g.left); err != nil {
-			return err
-		}
+		mdTable(b, g.head, g.rows, g.left)
 		b.WriteString("\n")
 	}
-	return nil
 }
 
 // mdFacts lists names and values.

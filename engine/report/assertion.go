@@ -7,15 +7,18 @@ import (
 	"strconv"
 	"strings"
 
+	"homellm/dsl/figure"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
 	"homellm/engine/report/readable"
+	"homellm/engine/text"
 )
 
 // labels are the names of judgements in a column of a list.
 var labels = map[metrics.Judged]string{
 	metrics.Passed: "pass", metrics.Failed: "fail", metrics.Unknown: "unknown",
 	metrics.Allowed: "unknown", metrics.Warned: "warn", metrics.Skipped: "skipped",
+	metrics.Counted: "count",
 }
 
 // label is the name of an assertion's judgement. It says whether an undecided one is unsupported, or lacks something
@@ -28,9 +31,29 @@ func label(v event.Verdict) string {
 	return labels[j]
 }
 
+// outcome is what decided an assertion, on a short line: its operands, or its pass rate with the 95 % interval if it
+// only counts. It is empty if that is not a short line.
+func outcome(c *metrics.Cell, v event.Verdict) string {
+	if metrics.Judge(v) != metrics.Counted {
+		return compared(v)
+	}
+	s := metrics.ScoreOf(v, c.Planned.Users)
+	if s.N == 0 {
+		return readable.Unknown
+	}
+	low, high := s.Interval()
+	text := func(v float64) string { return readable.Significant(v, 3) }
+	return fmt.Sprintf("%s (%s to %s)", readable.Range(s.Low/float64(s.N), s.High/float64(s.N), text), text(low),
+		text(high))
+}
+
 // compared puts the operands of an assertion in place of their names: "0.93 > 0.5". It is empty if that is not a
 // short line of numbers.
 func compared(v event.Verdict) string {
+	v, ok := withoutCells(v)
+	if !ok {
+		return ""
+	}
 	values := map[string]event.Operand{}
 	for _, o := range v.Operands {
 		switch o.Value.(type) {
@@ -57,9 +80,37 @@ func compared(v event.Verdict) string {
 	return ""
 }
 
-var token = regexp.MustCompile(`[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*|\d+(\.\d+)?([eE][+-]?\d+)?`)
+// cellFigure is a figure of a cell as an expression over all cells names it.
+var cellFigure = regexp.MustCompile(`cell\((\s*\{[^{}]*\}\s*)?\)(\.[A-Za-z_][A-Za-z0-9_]*|\["[^"]*"\])+`)
 
-// substitute formats values with so many digits. The line is unambiguous if different numbers in it look different:
+// withoutCells gives the figures of cells short names, in the expression and in its operands, which have the order of
+// the expression; ok is false if it cannot tell them apart.
+func withoutCells(v event.Verdict) (out event.Verdict, ok bool) {
+	if v.Scope != string(figure.OverallScope) {
+		return v, true
+	}
+	short := map[string]string{}
+	v.That = cellFigure.ReplaceAllStringFunc(v.That, func(name string) string {
+		if short[name] == "" {
+			short[name] = fmt.Sprintf("cell_%d", len(short)+1)
+		}
+		return short[name]
+	})
+	v.Operands = slices.Clone(v.Operands)
+	n := 0
+	for i, o := range v.Operands {
+		if strings.HasPrefix(o.Path, "cell(") {
+			n++
+			v.Operands[i].Path = fmt.Sprintf("cell_%d", n)
+		}
+	}
+	return v, n == len(short)
+}
+
+var token = regexp.MustCompile(`[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*(\["[^"]*"\])?` +
+	`|\d+(\.\d+)?([eE][+-]?\d+)?`)
+
+// substitute formats values with a number of digits. The line is unambiguous if different numbers in it look different:
 // 0.4996 must not be shown as failing 0.5 > 0.5.
 func substitute(that string, values map[string]event.Operand, digits int) (line string, clear bool) {
 	shown := map[string]float64{}
@@ -92,7 +143,7 @@ func substitute(that string, values map[string]event.Operand, digits int) (line 
 	return line, clear
 }
 
-// operandShown is a value as it was compared: exactly, or with what is known of it.
+// operandShown shows a value as it was compared: exactly, or with what is known about it.
 func operandShown(o event.Operand) string {
 	switch {
 	case o.Value != nil:
@@ -147,7 +198,8 @@ func evidence(c *metrics.Cell, v event.Verdict) []string {
 		out = append(out, "  "+l)
 	}
 	for _, line := range []struct{ label, text string }{
-		{"why", whyOf(v)}, {"message", v.Message}, {"reply", v.TextSeen}, {"note", ceiling(c, v)},
+		{"items", failedItems(v)}, {"why", whyOf(v)}, {"difference", differenceOf(v)},
+		{"message", v.Message}, {"reply", v.TextSeen}, {"note", ceiling(c, v)},
 		{"note", cacheOff(c, v)},
 	} {
 		if line.text != "" {
@@ -155,6 +207,22 @@ func evidence(c *metrics.Cell, v event.Verdict) []string {
 		}
 	}
 	return out
+}
+
+// differenceOf is where the difference of an assertion with a confidence lies; empty if it has none, or if the reason
+// says it.
+func differenceOf(v event.Verdict) string {
+	i := v.Interval
+	if i == nil || v.Verdict.Undecided() {
+		return ""
+	}
+	number := func(x float64) string { return readable.Significant(x, 4) }
+	how := text.Plural(i.Repeats, "repeat") + " of each"
+	if i.Paired {
+		how = text.Plural(i.Repeats, "repeat") + " in pairs"
+	}
+	return fmt.Sprintf("left minus right is %s%s, with %.4g %% confidence %s (%s)", number(i.By),
+		metrics.UnitAfter(i.Unit), 100*i.Confidence, readable.Range(i.Within.Low, i.Within.High, number), how)
 }
 
 // whyOf is the verdict's reason if the operands do not show it.
@@ -205,30 +273,76 @@ func ceiling(c *metrics.Cell, v event.Verdict) string {
 
 // heading is a verdict, its place and how often it held.
 func heading(c *metrics.Cell, v event.Verdict) []string {
-	out := []string{v.Name}
+	out := []string{v.Title()}
 	if v.File != "" {
 		out = append(out, fmt.Sprintf("%s:%d:%d", v.File, v.Line, v.Column))
 	}
 	out = append(out, c.Name())
-	if s := share(v); s != "" {
-		out = append(out, s+" repeats")
+	if s := shareWords(v); s != "" {
+		out = append(out, s)
 	}
 	return out
 }
 
-// share is the number of repeats in which an assertion held; empty if it is judged once.
-func share(v event.Verdict) string {
-	if v.Scope == "scenario" || v.Evaluated == 0 {
+// mostItems is how many items a line names.
+const mostItems = 12
+
+// failedItems lists the items of a data set for which an assertion did not always hold.
+func failedItems(v event.Verdict) string {
+	var names []string
+	for _, one := range v.Items {
+		if one.Passed == one.Evaluated {
+			continue
+		}
+		name := strconv.Itoa(one.Item)
+		if one.Passed > 0 {
+			name += fmt.Sprintf(" (%d/%d)", one.Passed, one.Evaluated)
+		}
+		names = append(names, name)
+	}
+	if len(names) == 0 {
 		return ""
 	}
+	text := fmt.Sprintf("%d of %d did not pass: ", len(names), len(v.Items)) + strings.Join(names[:min(len(names),
+		mostItems)], ", ")
+	if more := len(names) - mostItems; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+// share is the number of repeats in which an assertion held, or of items for which it always did; empty if it is judged
+// once.
+func share(v event.Verdict) string {
+	if v.Scope == string(figure.ScenarioScope) || v.Scope == string(figure.OverallScope) || v.Evaluated == 0 {
+		return ""
+	}
+	if n := len(v.Items); n > 0 {
+		held := 0
+		for _, one := range v.Items {
+			if one.Passed == one.Evaluated {
+				held++
+			}
+		}
+		return fmt.Sprintf("%d/%d items", held, n)
+	}
 	return fmt.Sprintf("%d/%d", v.Passed, v.Evaluated)
+}
+
+// shareWords is share in words.
+func shareWords(v event.Verdict) string {
+	s := share(v)
+	if s != "" && len(v.Items) == 0 {
+		s += " repeats"
+	}
+	return s
 }
 
 // tally is the verdict line's count: "11 passed, 0 failed, 1 unsupported (allowed)".
 func tally(r *metrics.Run) string {
 	n := r.Counts()
 	unsupported := map[metrics.Judged]int{} // among the undecided ones
-	for _, c := range r.Cells {
+	for _, c := range r.WithAllCells() {
 		for _, v := range c.Verdicts {
 			if j := metrics.Judge(v); label(v) == string(event.Unsupported) {
 				unsupported[j]++
@@ -244,6 +358,7 @@ func tally(r *metrics.Run) string {
 		{n[metrics.Unknown], "%d unknown"}, {unsupported[metrics.Unknown], "%d unsupported"},
 		{n[metrics.Allowed], "%d unknown (allowed)"}, {unsupported[metrics.Allowed], "%d unsupported (allowed)"},
 		{n[metrics.Warned], "%d warned"}, {n[metrics.Skipped], "%d skipped"},
+		{n[metrics.Counted], "%d counted"},
 	} {
 		if p.n > 0 {
 			parts = append(parts, fmt.Sprintf(p.text, p.n))
@@ -280,8 +395,8 @@ func untrue(v event.Verdict) string {
 		line = v.That
 	}
 	line += " is false"
-	if s := share(v); s != "" {
-		line += " (" + s + " repeats)"
+	if s := shareWords(v); s != "" {
+		line += " (" + s + ")"
 	}
 	return line
 }

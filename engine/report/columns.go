@@ -2,13 +2,8 @@ package report
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"strings"
-
-	"github.com/olekukonko/tablewriter"
-	"github.com/olekukonko/tablewriter/renderer"
-	"github.com/olekukonko/tablewriter/tw"
 
 	"homellm/engine/report/readable"
 )
@@ -16,43 +11,54 @@ import (
 // Columns prints rows as columns without lines: the first left columns are text, aligned left; the others are
 // numbers, aligned right. Text from files or servers is made safe for a terminal.
 func Columns(w io.Writer, head []string, rows [][]string, left int) error {
-	columns := len(head)
-	if len(rows) > 0 {
-		columns = len(rows[0])
-	}
-	align := make(tw.Alignment, columns)
-	for i := range align {
-		align[i] = tw.AlignRight
-		if i < left {
-			align[i] = tw.AlignLeft
-		}
-	}
-	plain := tw.Rendition{Borders: tw.BorderNone, Settings: tw.Settings{Separators: tw.SeparatorsNone,
-		Lines: tw.LinesNone}}
-	t := tablewriter.NewTable(w,
-		tablewriter.WithRenderer(renderer.NewBlueprint(plain)),
-		tablewriter.WithHeaderAutoFormat(tw.Off), // it would turn TTFT p50 into TTFT P 50
-		tablewriter.WithHeaderAutoWrap(tw.WrapNone), tablewriter.WithRowAutoWrap(tw.WrapNone),
-		tablewriter.WithEastAsian(tw.Off), // the same columns whatever the locale
-		tablewriter.WithAlignment(align),
-	)
+	var all [][]string
 	if head != nil {
-		t.Header(escaped(head))
+		all = append(all, escaped(head))
 	}
 	for _, row := range rows {
-		if err := t.Append(escaped(row)); err != nil {
-			return fmt.Errorf("laying out the table: %w", err)
+		all = append(all, escaped(row))
+	}
+	widths := widthsOf(all)
+	var out strings.Builder
+	for _, row := range all {
+		for i, width := range widths {
+			out.WriteString(" " + aligned(row, i, width, left) + " ")
 		}
+		out.WriteByte('\n')
 	}
-	if err := t.Render(); err != nil {
-		return fmt.Errorf("laying out the table: %w", err)
-	}
-	return nil
+	_, err := io.WriteString(w, out.String())
+	return err
 }
 
-// fitted is rows as [Columns] prints them, for a screen of so many columns. If they do not fit, heads are broken into
-// two lines, and then the numbers are split over several tables, each with the text columns: nothing is cut off, and
-// no line is wrapped.
+// widthsOf is how wide the columns of a table are.
+func widthsOf(rows [][]string) (out []int) {
+	for _, row := range rows {
+		for i, cell := range row {
+			if i == len(out) {
+				out = append(out, 0)
+			}
+			out[i] = max(out[i], readable.Width(strings.TrimSpace(cell)))
+		}
+	}
+	return out
+}
+
+// aligned is a cell in its column, of which the first left are aligned left. A row may have too few cells.
+func aligned(row []string, column, width, left int) string {
+	cell := ""
+	if column < len(row) {
+		cell = strings.TrimSpace(row[column])
+	}
+	space := strings.Repeat(" ", width-readable.Width(cell))
+	if column < left {
+		return cell + space
+	}
+	return space + cell
+}
+
+// fitted returns rows in the form of [Columns] for a screen with a number of columns. If they do not fit, heads are
+// broken into two lines, and then the numbers are split over several tables, each with the text columns: nothing is cut
+// off, and no line is wrapped.
 func fitted(screen int, head []string, rows [][]string, left int) (string, error) {
 	var b bytes.Buffer
 	if err := Columns(&b, head, rows, left); err != nil || widest(b.String()) <= screen {

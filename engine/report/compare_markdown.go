@@ -13,10 +13,11 @@ import (
 
 // compareMarkdown renders a comparison with the verdict first, for a comment.
 func compareMarkdown(b *bytes.Buffer, c compare.Comparison, _ Options) error {
-	return fitting(b, func(b *bytes.Buffer, d detail) (leftOut, error) { return compareMarkdownOf(b, c, d) })
+	fitting(b, func(b *bytes.Buffer, d detail) leftOut { return compareMarkdownOf(b, c, d) })
+	return nil
 }
 
-func compareMarkdownOf(b *bytes.Buffer, c compare.Comparison, d detail) (left leftOut, err error) {
+func compareMarkdownOf(b *bytes.Buffer, c compare.Comparison, d detail) (left leftOut) {
 	verdict, _, reason := c.Outcome()
 	mark := map[event.Outcome]string{event.Pass: "✅", event.Fail: "❌"}[verdict]
 	if mark == "" {
@@ -62,9 +63,7 @@ func compareMarkdownOf(b *bytes.Buffer, c compare.Comparison, d detail) (left le
 			rows = append(rows, row)
 		}
 		if len(rows) > 0 {
-			if err := mdTable(b, head, rows, 2); err != nil {
-				return left, err
-			}
+			mdTable(b, head, rows, 2)
 			b.WriteString("\n")
 		}
 		for n, r := range remarks(p) {
@@ -76,5 +75,5 @@ func compareMarkdownOf(b *bytes.Buffer, c compare.Comparison, d detail) (left le
 		}
 		b.WriteString("\n")
 	}
-	return left, nil
+	return left
 }

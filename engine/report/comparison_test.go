@@ -101,7 +101,7 @@ func TestCompareFormats(t *testing.T) {
 		"- old: run one, on "+md(on), "- new: run two, on "+md(on), "**worse**")
 	inOrder(t, compareAs(t, "json", c), `"simulated": true`, `"verdict": "worse"`, `"verdict": "fail"`)
 
-	// A baseline holds no turns: the page says so instead of drawing them.
+	// A baseline has no turns: the page says so instead of drawing them.
 	b, err := compare.Rules{Gates: []compare.Gate{{Metric: "phases.after_removal.ttft_ms"}}}.Record(before.Cells[0], 0)
 	if err != nil {
 		t.Fatal(err)
@@ -207,8 +207,8 @@ func TestCompareFormats_SurviveHostileText(t *testing.T) {
 	}
 }
 
-// What makes the numbers of two sides differ by itself stands in every form of a comparison, and where two runs stand
-// side by side.
+// What alone makes the numbers of two sides differ is in every form of a comparison, and where two runs stand side by
+// side.
 func TestCompareFormats_TellWhatDiffers(t *testing.T) {
 	before, after := replay(t, "passing"), slower()
 	before.Started.Homellm, after.Started.Homellm = "v1.3.0", "v1.2.0"

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/csv"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -45,13 +46,28 @@ func turnsCSV(b io.Writer, r *metrics.Run, opt Options) error {
 			head = append(head, d.Name)
 		}
 	}
+	users := slices.ContainsFunc(r.Cells, func(c *metrics.Cell) bool { return c.Planned.Users > 0 })
+	if users {
+		head = append(head, "user")
+	}
+	items := slices.ContainsFunc(r.Started.Scenario.Conversations, func(c event.Conversation) bool { return c.Items > 0 })
+	if items {
+		head = append(head, "item")
+	}
 	w := csv.NewWriter(b)
 	_ = w.Write(head) // Flush keeps the first error
 	far := progressOf(r, 1, opt)
 	for _, c := range r.Cells {
 		id := identify(r, c)
 		for _, q := range c.Requests {
-			_ = w.Write(append(append([]string{}, id...), turnRow(c, q, defs)...))
+			row := append(append([]string{}, id...), turnRow(c, q, defs)...)
+			if users {
+				row = append(row, strconv.Itoa(q.User))
+			}
+			if items {
+				row = append(row, itemText(q.Item))
+			}
+			_ = w.Write(row)
 			far.add(1)
 		}
 	}
@@ -78,6 +94,14 @@ func turnRow(c *metrics.Cell, q *event.Request, defs []*metrics.Def) []string {
 		row = append(row, field)
 	}
 	return row
+}
+
+// itemText is the number of an item; empty: the turn is of none.
+func itemText(item int) string {
+	if item == 0 {
+		return ""
+	}
+	return strconv.Itoa(item)
 }
 
 // summaryCSV writes one row per cell, group and metric.

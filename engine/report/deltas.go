@@ -84,7 +84,7 @@ func (d delta) row() []string {
 	return []string{d.where, d.def.Name + " " + d.stat, old, now, difference, share, d.allValues()}
 }
 
-// allValues says how the values of one run lie beside those of the other.
+// allValues says how all values of one run compare with those of the other.
 func (d delta) allValues() string {
 	if side := d.side(); side != "" {
 		return side

@@ -54,20 +54,16 @@ func (l leftOut) String() string {
 }
 
 // fitting renders with less and less detail until the text is short enough, and says what is omitted.
-func fitting(b *bytes.Buffer, render func(*bytes.Buffer, detail) (leftOut, error)) error {
+func fitting(b *bytes.Buffer, render func(*bytes.Buffer, detail) leftOut) {
 	for i, d := range details {
 		var try bytes.Buffer
-		left, err := render(&try, d)
-		if err != nil {
-			return err
-		}
+		left := render(&try, d)
 		if what := left.String(); what != "" {
 			fmt.Fprintf(&try, "\nLeft out to fit a comment: %s. The other reports of the run have everything.\n", what)
 		}
 		if try.Len() <= markdownLimit || i == len(details)-1 {
 			b.Write(try.Bytes())
-			return nil
+			return
 		}
 	}
-	return nil
 }

@@ -85,7 +85,7 @@ const (
 	columnN        = 9
 )
 
-// exceeds is the margin that a change of a gate must exceed, in the metric's unit; 0: it has none.
+// exceeds returns the margin that a change must exceed, in the metric's unit; 0 if the gate has none.
 func exceeds(d compare.Delta) float64 {
 	switch {
 	case d.Widened != nil:

@@ -81,10 +81,10 @@ func writeAnnotations(b *bytes.Buffer, opt Options, all []annotation) {
 func annotations(r *metrics.Run) []annotation {
 	var out []annotation
 	name := r.Started.Scenario.Name
-	for _, c := range r.Cells {
+	for _, c := range r.WithAllCells() {
 		for _, v := range c.Verdicts {
 			if severity := severityOf(metrics.Judge(v)); severity != "" {
-				out = append(out, annotation{severity, v.File, v.Line, v.Column, v.Name, annotationText(c, v)})
+				out = append(out, annotation{severity, v.File, v.Line, v.Column, v.Title(), annotationText(c, v)})
 			}
 		}
 	}
@@ -140,7 +140,7 @@ func severityOf(j metrics.Judged) string {
 		return "error"
 	case metrics.Warned:
 		return "warning"
-	case metrics.Passed, metrics.Allowed, metrics.Skipped:
+	case metrics.Passed, metrics.Allowed, metrics.Skipped, metrics.Counted:
 		return ""
 	}
 	return ""
@@ -190,7 +190,7 @@ func (a annotation) write(b *bytes.Buffer, opt Options) {
 		commandData(cut(strings.Join(text, "\n"), annotationMessage)))
 }
 
-// cut shortens a text to so many bytes, between characters, with an ellipsis.
+// cut shortens a text to a number of bytes, between characters, with an ellipsis.
 func cut(s string, limit int) string {
 	if len(s) <= limit {
 		return s

@@ -19,8 +19,8 @@ import (
 	"homellm/engine/text"
 )
 
-// History prints histories as tables: a row for each figure with the places where its level changed or, where a figure
-// is named, a row for each run.
+// History prints histories as tables: a row for each figure with the runs at which its level changed or, if a figure is
+// named, a row for each run.
 func History(w io.Writer, all []history.History, path string) error {
 	for i, h := range all {
 		if i > 0 {
@@ -55,15 +55,7 @@ func historyFigures(w io.Writer, h history.History) error {
 			quiet++
 			continue
 		}
-		known, first, last := 0, readable.Unknown, readable.Unknown
-		for _, r := range h.Runs {
-			if v := r.Value(path); v.Known() {
-				if known++; known == 1 {
-					first = unitAfter(readable.Value(v.Value), v.Unit)
-				}
-				last = unitAfter(readable.Value(v.Value), v.Unit)
-			}
-		}
+		known, first, last := ends(h, path)
 		var said []string
 		for _, c := range changes {
 			said = append(said, changeText(h, c))
@@ -91,6 +83,20 @@ func historyFigures(w io.Writer, h history.History) error {
 		return err
 	}
 	return nil
+}
+
+// ends are the first and the last known value of a figure, and in how many runs it is known.
+func ends(h history.History, path string) (known int, first, last string) {
+	first, last = readable.Unknown, readable.Unknown
+	for _, r := range h.Runs {
+		if v := r.Value(path); v.Known() {
+			if known++; known == 1 {
+				first = unitAfter(readable.Value(v.Value), v.Unit)
+			}
+			last = unitAfter(readable.Value(v.Value), v.Unit)
+		}
+	}
+	return known, first, last
 }
 
 // changeText says when a level changed, by how much, and what else changed there.
@@ -210,10 +216,12 @@ func HistoryJSON(w io.Writer, scenario string, all []history.History) error {
 type historyCellPage struct {
 	ID, Title string
 	Changes   []string
-	Charts    []chart.Chart
+	Charts    []chart.Chart // of the figures that changed their level, or of the only one
+	Steady    []chart.Chart // of all others, folded
+	Numbers   chart.Table   // the first and the last value of each figure; no rows: of one alone
 }
 
-// HistoryHTML writes histories as a page with a chart for each figure; of one figure where it is named.
+// HistoryHTML writes histories as a page with a chart for each figure, or only for the named one.
 func HistoryHTML(w io.Writer, scenario string, all []history.History, path string, v View) error {
 	data := struct {
 		View
@@ -226,7 +234,9 @@ func HistoryHTML(w io.Writer, scenario string, all []history.History, path strin
 		data.Figures = history.Figures(all)
 	}
 	for i, h := range all {
-		cell := historyCellPage{ID: fmt.Sprintf("cell-%d", i+1), Title: historyTitle(h)}
+		cell := historyCellPage{ID: fmt.Sprintf("cell-%d", i+1), Title: historyTitle(h),
+			Numbers: chart.Table{Caption: "Each figure in its first and its last run", Head: []string{"figure", "first", "last",
+				"runs"}, Left: 1}}
 		differences := h.Differences()
 		for k, p := range h.Paths() {
 			if path != "" && p != path {
@@ -236,8 +246,17 @@ func HistoryHTML(w io.Writer, scenario string, all []history.History, path strin
 			for _, c := range changes {
 				cell.Changes = append(cell.Changes, p+": "+changeText(h, c))
 			}
-			if c, ok := chart.History(fmt.Sprintf("%s-h%d", cell.ID, k+1), p, h, changes, differences); ok {
+			c, ok := chart.History(fmt.Sprintf("%s-h%d", cell.ID, k+1), p, h, changes, differences)
+			switch {
+			case !ok:
+				continue
+			case len(changes) > 0, path != "":
 				cell.Charts = append(cell.Charts, c)
+			default:
+				cell.Steady = append(cell.Steady, c)
+			}
+			if known, first, last := ends(h, p); path == "" {
+				cell.Numbers.Rows = append(cell.Numbers.Rows, chart.Row{Cells: []string{p, first, last, fmt.Sprint(known)}})
 			}
 		}
 		data.Cells = append(data.Cells, cell)
@@ -251,7 +270,7 @@ func HistoryHTML(w io.Writer, scenario string, all []history.History, path strin
 	return err
 }
 
-// unitAfter adds its unit to a number that has none where a column's head would say it.
+// unitAfter adds the unit to a number that lacks it because a column's head would give it.
 func unitAfter(number, unit string) string {
 	if strings.ContainsFunc(number, unicode.IsLetter) || number == readable.Unknown {
 		return number

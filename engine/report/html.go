@@ -6,7 +6,6 @@ import (
 
 	"homellm/engine/exit"
 	"homellm/engine/report/chart"
-	"homellm/engine/report/readable"
 
 	_ "embed"
 	"fmt"
@@ -41,10 +40,12 @@ type pageData struct {
 	Notes     []string
 	Scenario  event.Scenario
 	Run       []fact
-	Overview  chart.Table    // the numbers of each of several cells
-	Open      assertionTable // that did not pass
+	Overview  *besidePage    // nil: there is one cell
+	Axes      []chart.Chart  // a chart for each axis of the cells
+	Folded    bool           // there are many cells
+	Open      assertionTable // those that did not pass
 	Passed    assertionTable
-	Left      int // assertions that are in no list
+	Left      int // assertions that neither list shows
 	Cells     []cellPage
 	Repeats   []string
 	Warmups   bool
@@ -71,8 +72,8 @@ func html(b *bytes.Buffer, r *metrics.Run, _ Options) error {
 	return writePage(b, p.Title, runPage, p)
 }
 
-// RunHTML writes the page of a run for a program that serves it. The page of a run that is being played keeps itself up
-// to date.
+// RunHTML writes the page of a run for a program that serves it. The page of a run that is being played refreshes
+// itself.
 func RunHTML(w io.Writer, r *metrics.Run, v View) error {
 	return whole(func(b *bytes.Buffer, r *metrics.Run, _ Options) error {
 		p := pageOf(r)
@@ -118,15 +119,17 @@ func pageOf(r *metrics.Run) pageData {
 			}
 		}
 	}
-	p.Overview = overview(p.Cells)
+	if o, ok := besideOf(r); ok {
+		p.Overview, p.Axes, p.Folded = overviewPage(o), slices.Concat(chart.Loads(o), chart.Axes(o)), len(r.Cells) > fewCells
+	}
 	return p
 }
 
-// assertions lists every assertion: those that passed apart, and those that did not with their evidence.
+// assertions lists every assertion in two tables: those that passed, and those that did not, with their evidence.
 func (p *pageData) assertions(r *metrics.Run) {
 	p.Open.Name, p.Passed.Name = "Assertions that did not pass", "Assertions that passed"
 	whole := 0
-	for _, c := range r.Cells {
+	for _, c := range r.WithAllCells() {
 		for _, v := range c.Verdicts {
 			if len(p.Open.Rows)+len(p.Passed.Rows) == pageVerdicts {
 				p.Left++
@@ -134,11 +137,11 @@ func (p *pageData) assertions(r *metrics.Run) {
 			}
 			j := metrics.Judge(v)
 			row := assertionRow{Class: chart.JudgedClass(j), Symbol: judgedSymbols[j], Label: label(v),
-				Name: v.Name, That: v.That, Outcome: compared(v), Share: share(v)}
+				Name: v.Title(), That: v.That, Outcome: outcome(c, v), Share: share(v)}
 			if len(r.Cells) > 1 {
 				row.Cell = c.Name()
 			}
-			if why(j) || v.Verdict.Undecided() {
+			if why(j) || j != metrics.Counted && v.Verdict.Undecided() {
 				row.Outcome = v.Why
 			}
 			if v.File != "" {
@@ -150,40 +153,13 @@ func (p *pageData) assertions(r *metrics.Run) {
 				whole++
 			}
 			of := &p.Open
-			if j == metrics.Passed {
+			if j == metrics.Counted {
+				p.Passed.Name = "Assertions that passed, or only count"
+			}
+			if j == metrics.Passed || j == metrics.Counted {
 				of = &p.Passed
 			}
 			of.Rows = append(of.Rows, row)
 		}
 	}
-}
-
-// overview has the figures of each of several cells in a row.
-func overview(cells []cellPage) chart.Table {
-	out := chart.Table{Caption: "Numbers of each cell", Head: []string{"cell"}, Left: 1}
-	if len(cells) < 2 {
-		return chart.Table{}
-	}
-	for _, c := range cells {
-		for _, t := range c.Tiles {
-			if !slices.Contains(out.Head, t.Name) {
-				out.Head = append(out.Head, t.Name)
-			}
-		}
-	}
-	if len(out.Head) == 1 {
-		return chart.Table{}
-	}
-	for _, c := range cells {
-		row := chart.Row{Cells: []string{c.Name}}
-		for _, name := range out.Head[1:] {
-			value := readable.Unknown
-			if i := slices.IndexFunc(c.Tiles, func(t tile) bool { return t.Name == name }); i >= 0 {
-				value = c.Tiles[i].Value
-			}
-			row.Cells = append(row.Cells, value)
-		}
-		out.Rows = append(out.Rows, row)
-	}
-	return out
 }

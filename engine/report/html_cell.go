@@ -21,7 +21,7 @@ type cellPage struct {
 	Skipped bool
 	Server  []fact
 	Tiles   []tile
-	Since   *sincePage // nil: it was not played before
+	Since   *sincePage // nil: there is no earlier run of the cell
 	Grid    chart.Table
 	Lines   []string
 	Notes   []string
@@ -34,8 +34,11 @@ type cellPage struct {
 
 type tile struct{ Name, Value, More string }
 
+// cellID is the id of the section of the n-th cell.
+func cellID(n int) string { return "cell-" + strconv.Itoa(n+1) }
+
 func cellOf(r *metrics.Run, c *metrics.Cell, n int) cellPage {
-	out := cellPage{ID: "cell-" + strconv.Itoa(n+1), Name: c.Name(), Setting: measured(r.Started.Scenario, c),
+	out := cellPage{ID: cellID(n), Name: c.Name(), Setting: measured(r.Started.Scenario, c),
 		State: stateOf(c), Skipped: c.Planned.Skip != "", Server: serverFacts(c)}
 	for _, note := range c.Notes {
 		out.Notes = append(out.Notes, note.Text)
@@ -53,7 +56,7 @@ func cellOf(r *metrics.Run, c *metrics.Cell, n int) cellPage {
 		}
 		out.Grid.Rows = append(out.Grid.Rows, chart.Row{Cells: row})
 	}
-	out.Lines = append(out.Lines, afterChanges(r, c)...)
+	out.Lines = append(out.Lines, underTable(r, c)...)
 	for _, l := range g.reasons {
 		out.Lines = append(out.Lines, readable.Unknown+" "+l)
 	}

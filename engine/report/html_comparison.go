@@ -12,7 +12,7 @@ type comparison struct {
 	Verdict     string // outcome of the gates; empty: nothing is judged
 	Class       string
 	Reason      string
-	Moved       string // what moved most; empty: nothing did
+	Moved       string // the figure that moved most; empty: none did
 	Next        []string
 	Simulated   string
 	Sides       []comparedRun

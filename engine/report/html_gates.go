@@ -13,7 +13,7 @@ import (
 	"homellm/engine/report/readable"
 )
 
-// compareHTML is a comparison as a page: the verdicts of the gates, then each change relative to its margin, the
+// compareHTML writes a comparison as a page: the verdicts of the gates, then each change relative to its margin, the
 // samples behind it and, if both sides are runs, their measurements turn by turn.
 func compareHTML(b *bytes.Buffer, c compare.Comparison, _ Options) error {
 	p := gatesPage(c)
@@ -70,7 +70,7 @@ func gatesPage(c compare.Comparison) comparison {
 	return out
 }
 
-// gateRank orders gates by what they come to: what is worse stands first.
+// gateRank orders gates by their results, the worst first.
 var gateRank = map[string]int{"fail": 0, "unknown": 1, "pass": 2, "skipped": 3}
 
 func pairing(p compare.Pair) string {

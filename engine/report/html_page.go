@@ -45,32 +45,33 @@ var (
 
 type fact struct{ Name, Value string }
 
-// View is how a page stands among others of a program that serves it; the zero value is a page in a file.
+// View describes a page that a program serves; the zero value is a page in a file.
 type View struct {
 	Links []Link // to other pages
-	// Live says that the run is being played, and what is being written of it now: the page keeps itself up to date.
+	// Live says that the run is being played, so the page refreshes itself.
 	Live bool
 }
 
 // Link leads to another page.
 type Link struct{ Href, Text string }
 
-// NewPage is the template of a page with the parts of reports.
+// NewPage returns the template of a page, which can use the parts of reports.
 func NewPage(text string) *template.Template {
 	return template.Must(template.Must(template.New("page").Parse(pageParts)).Parse(text))
 }
 
-// WritePage writes a page with the look of a report, for a program that serves it: its forms may ask that program.
+// WritePage writes a page with the look of a report, for a program that serves it. Its forms may be sent to that
+// program.
 func WritePage(w io.Writer, title string, t *template.Template, data any) error {
 	return whole(func(b *bytes.Buffer, data any, _ Options) error {
 		return shell{forms: true}.write(b, title, t, data)
 	})(w, data, Options{})
 }
 
-// shell is what stands around a page.
+// shell is the HTML around a page.
 type shell struct {
-	forms bool // its forms may ask the program that serves it
-	live  bool // it keeps itself up to date
+	forms bool // its forms may be sent to the program that serves it
+	live  bool // it refreshes itself
 }
 
 // writePage assembles a page for a file.
@@ -78,8 +79,8 @@ func writePage(b *bytes.Buffer, title string, t *template.Template, data any) er
 	return shell{}.write(b, title, t, data)
 }
 
-// write assembles a page. Characters that a terminal or a reader would act on are made visible in one pass over
-// the finished page, so that no place is forgotten.
+// write assembles a page. Characters that a terminal or a reader would act on are made visible in one pass over the
+// finished page, so that none is missed.
 func (s shell) write(b *bytes.Buffer, title string, t *template.Template, data any) error {
 	var body bytes.Buffer
 	if err := t.Execute(&body, data); err != nil {
@@ -124,7 +125,7 @@ func (s shell) write(b *bytes.Buffer, title string, t *template.Template, data a
 	return nil
 }
 
-// digest is a script or a style sheet as a policy names it.
+// digest returns the source expression for a script or a style sheet in a content security policy.
 func digest(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
@@ -168,5 +169,5 @@ func runFacts(r *metrics.Run) []fact {
 
 var judgedSymbols = map[metrics.Judged]string{
 	metrics.Passed: "✓", metrics.Failed: "✗", metrics.Unknown: "?", metrics.Allowed: "?", metrics.Warned: "!",
-	metrics.Skipped: "–",
+	metrics.Skipped: "–", metrics.Counted: "#",
 }

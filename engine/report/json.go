@@ -25,6 +25,9 @@ type jsonResult struct {
 	Reason     string          `json:"reason"`
 	Findings   []jsonFinding   `json:"findings"` // all findings, most serious first
 	Counts     map[string]int  `json:"counts"`
+
+	Overview *jsonOverview `json:"overview,omitempty"` // of several cells
+	LeftOut  *jsonLeftOut  `json:"left_out,omitempty"` // of many cells
 }
 
 type jsonRun struct {
@@ -47,7 +50,8 @@ type jsonScenario struct {
 	Scope       string  `json:"scope"`
 	ErrorBudget float64 `json:"error_budget"`
 
-	Given []jsonGiven `json:"given,omitempty"`
+	Given     []jsonGiven `json:"given,omitempty"`
+	DurationS float64     `json:"duration_s,omitempty"` // of each cell; omitted if it has repeats
 }
 
 // jsonGiven is the history that a conversation begins with.
@@ -69,7 +73,8 @@ type jsonCell struct {
 	Metrics map[string]jsonMetric `json:"metrics"`
 
 	TokenEstimate *metrics.Estimate `json:"token_estimate,omitempty"` // omitted if the server's tokeniser counted
-	SinceLast     *event.SinceLast  `json:"since_last,omitempty"`     // omitted if it was not played before
+	SinceLast     *event.SinceLast  `json:"since_last,omitempty"`     // omitted if there is no earlier run
+	SLO           []event.Objective `json:"slo,omitempty"`
 }
 
 type jsonServer struct {
@@ -93,7 +98,10 @@ type jsonRepeat struct {
 }
 
 type jsonTurn struct {
+	Play           int                 `json:"play,omitempty"`
+	User           int                 `json:"user,omitempty"`
 	Conversation   string              `json:"conversation"`
+	Item           int                 `json:"item,omitempty"`
 	Step           string              `json:"step"`
 	Turn           int                 `json:"turn"`
 	Action         string              `json:"action"`
@@ -151,11 +159,16 @@ type jsonAssertion struct {
 	Passed       int                    `json:"passed"`
 	Unknown      int                    `json:"unknown"`
 	Unsupported  int                    `json:"unsupported,omitempty"`
+	Items        []event.OfItem         `json:"items,omitempty"`
+	PassRate     *jsonPassRate          `json:"pass_rate,omitempty"` // of a data set, or of one that only counts
 	MinPassRate  float64                `json:"min_pass_rate"`
 	Message      string                 `json:"message"`
 	File         string                 `json:"file"`
 	Line         int                    `json:"line"`
 	Column       int                    `json:"column"`
+
+	Labels   map[string]string `json:"labels,omitempty"`   // of a verdict over all cells: the combination it is for
+	Interval *event.Interval   `json:"interval,omitempty"` // of one with a confidence
 }
 
 type jsonOperand struct {
@@ -190,7 +203,7 @@ func result(w io.Writer, r *metrics.Run, opt Options) error {
 			Digest:    r.Started.Digest,
 			Simulated: simulated(r) != "", Options: append([]string{}, r.Started.Options...),
 			Scenario: jsonScenario{s.Name, s.File, s.SHA256, s.Repeats, s.Warmup, s.Isolation, s.Scope, s.ErrorBudget,
-				givenJSON(s)},
+				givenJSON(s), s.Duration.Seconds()},
 		},
 		Host: r.Started.Host, Cells: []jsonCell{}, Assertions: []jsonAssertion{}, Notes: []jsonNote{},
 		Counts: map[string]int{},
@@ -203,17 +216,28 @@ func result(w io.Writer, r *metrics.Run, opt Options) error {
 		out.Findings = append(out.Findings, jsonFinding{f.Code, f.Verdict, f.Reason})
 	}
 	for j := range labels {
-		out.Counts[string(j)] = r.Counts()[j]
+		if n := r.Counts()[j]; n > 0 || j != metrics.Counted {
+			out.Counts[string(j)] = n
+		}
 	}
 	for _, n := range r.Notes {
 		out.Notes = append(out.Notes, jsonNote{"", n.Code, n.Text})
 	}
-	for _, c := range r.Cells {
+	out.Overview = overviewJSON(r)
+	if len(r.Cells) > foldedResult {
+		out.LeftOut = &jsonLeftOut{}
+	}
+	for _, c := range r.WithAllCells() {
 		for _, n := range c.Notes {
 			out.Notes = append(out.Notes, jsonNote{c.ID, n.Code, n.Text})
 		}
 		for _, v := range c.Verdicts {
-			out.Assertions = append(out.Assertions, assertionJSON(c, v))
+			if c.ID == "" || !out.LeftOut.leave(v, len(out.Assertions)) {
+				out.Assertions = append(out.Assertions, assertionJSON(c, v))
+			}
+		}
+		if out.LeftOut != nil && c.ID != "" {
+			out.LeftOut.leaveCell(r, c)
 		}
 	}
 	far := progressOf(r, 2, opt)
@@ -222,7 +246,13 @@ func result(w io.Writer, r *metrics.Run, opt Options) error {
 	if len(r.Cells) > 0 {
 		parts["cells"] = func(indent string) {
 			for i, c := range r.Cells {
-				p.cell(r, c, i, indent, far)
+				if out.LeftOut == nil {
+					p.cell(r, c, i, indent, far)
+					continue
+				}
+				p.item(i, indent)
+				p.put(p.text(foldedCell(c), indent))
+				far.add(2 * len(c.Requests))
 			}
 		}
 	}
@@ -243,7 +273,8 @@ func givenJSON(s event.Scenario) []jsonGiven {
 
 // cellJSON is a cell without its repeats and metrics.
 func cellJSON(c *metrics.Cell) jsonCell {
-	out := jsonCell{ID: c.ID, Labels: map[string]string{}, Repeats: []jsonRepeat{}, Metrics: map[string]jsonMetric{}}
+	out := jsonCell{ID: c.ID, Labels: map[string]string{}, Repeats: []jsonRepeat{}, Metrics: map[string]jsonMetric{},
+		SLO: c.Planned.SLO}
 	for _, l := range c.Labels() {
 		out.Labels[l.Name] = l.Value
 	}
@@ -273,10 +304,40 @@ func cellJSON(c *metrics.Cell) jsonCell {
 	return out
 }
 
+// foldedCell is a cell of many: the moves of its figures are left out too.
+func foldedCell(c *metrics.Cell) jsonCell {
+	out := cellJSON(c)
+	if out.SinceLast != nil {
+		short := *out.SinceLast
+		short.Moves = []event.Move{}
+		out.SinceLast = &short
+	}
+	return out
+}
+
+// jsonPassRate is how often an assertion held: a share of items or repeats, with its 95 % interval. It lies between two
+// ends if evaluations could not be decided.
+type jsonPassRate struct {
+	N        int        `json:"n"`
+	Value    [2]float64 `json:"value"`
+	Interval [2]float64 `json:"interval"`
+}
+
+func passRateJSON(c *metrics.Cell, v event.Verdict) *jsonPassRate {
+	s := metrics.ScoreOf(v, c.Planned.Users)
+	if s.N == 0 || len(v.Items) == 0 && v.Severity != event.SeverityCount {
+		return nil
+	}
+	low, high := s.Interval()
+	n := float64(s.N)
+	return &jsonPassRate{s.N, [2]float64{s.Low / n, s.High / n}, [2]float64{low, high}}
+}
+
 func turnJSON(c *metrics.Cell, q *event.Request) jsonTurn {
 	out := jsonTurn{
-		Conversation: q.Conversation, Step: q.Step, Turn: q.Turn, Action: q.Action, Phase: q.Phase, OK: q.Err == nil,
-		FinishReason: q.Finish, DueMS: 1000 * q.Due.Seconds(), DoneMS: 1000 * q.Done.Seconds(),
+		Play: q.Play, User: q.User, Conversation: q.Conversation, Item: q.Item, Step: q.Step, Turn: q.Turn, Action: q.Action,
+		Phase: q.Phase,
+		OK:    q.Err == nil, FinishReason: q.Finish, DueMS: 1000 * q.Due.Seconds(), DoneMS: 1000 * q.Done.Seconds(),
 		Metrics:     map[string]*float64{},
 		CacheSource: cmp.Or(q.CacheSource, "none"), CacheAssumed: q.CacheAssumed, ReusableSource: q.ReusableSource,
 		Text: q.Text, Images: q.Images,
@@ -324,10 +385,16 @@ func assertionJSON(c *metrics.Cell, v event.Verdict) jsonAssertion {
 		Name: v.Name, That: v.That, Scope: v.Scope, Cell: c.ID, Conversation: v.Conversation, Step: v.Step,
 		Severity: v.Severity, OnUnknown: v.OnUnknown, Verdict: v.Verdict, Judged: string(metrics.Judge(v)), Why: v.Why,
 		Operands: map[string]jsonOperand{}, Evaluated: v.Evaluated, Passed: v.Passed, Unknown: v.Unknown,
-		Unsupported: v.Unsupported,
-		MinPassRate: v.MinPassRate,
-		Message:     v.Message, File: v.File, Line: v.Line, Column: v.Column,
+		Unsupported: v.Unsupported, Items: v.Items, PassRate: passRateJSON(c, v), MinPassRate: v.MinPassRate,
+		Message: v.Message, File: v.File, Line: v.Line, Column: v.Column,
 	}
+	for _, l := range v.Labels {
+		if out.Labels == nil {
+			out.Labels = map[string]string{}
+		}
+		out.Labels[l.Name] = l.Value
+	}
+	out.Interval = v.Interval
 	for _, o := range v.Operands {
 		out.Operands[o.Path] = jsonOperand{o.Value, o.Unit, o.Source, o.Why, o.Range, o.Beginning, o.Unsupported}
 	}

@@ -2,10 +2,10 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 
 	"homellm/engine/large"
@@ -46,7 +46,7 @@ func (p *pieces) turn(t jsonTurn, indent string) {
 	}
 }
 
-// writerOf is a function as a writer; the pieces keep the error.
+// writerOf adapts a function to io.Writer; the pieces keep the error.
 type writerOf func([]byte)
 
 func (f writerOf) Write(b []byte) (int, error) {
@@ -115,16 +115,14 @@ func (p *pieces) cell(r *metrics.Run, c *metrics.Cell, i int, indent string, far
 			}
 		}
 	}
-	summaries := map[string]summary{}
-	for _, s := range summarise(r, c) {
-		summaries[s.path()] = s
-	}
+	summaries := summarise(r, c)
+	slices.SortFunc(summaries, func(a, b summary) int { return cmp.Compare(a.path, b.path) })
 	if len(summaries) > 0 {
 		parts["metrics"] = func(indent string) {
-			for i, path := range slices.Sorted(maps.Keys(summaries)) {
+			for i, s := range summaries {
 				p.item(i, indent)
-				p.put(append(p.text(path, indent), ": "...))
-				p.put(p.text(metricJSON(summaries[path]), indent))
+				p.put(append(p.text(s.path, indent), ": "...))
+				p.put(p.text(metricJSON(s), indent))
 				far.share(i, len(summaries), len(c.Requests))
 			}
 		}

@@ -150,6 +150,15 @@ func junitRun(r *metrics.Run) []xmlSuite {
 		}
 		out = append(out, s)
 	}
+	if c := r.AllCells(); c != nil {
+		s := junitTogether(r, c)
+		for _, t := range s.Cases {
+			if t.Failure != nil || t.Error != nil {
+				bad++
+			}
+		}
+		out = append(out, s)
+	}
 	verdict, code, _ := r.Outcome()
 	if code == exit.Pass || bad > 0 && verdict != metrics.Interrupted {
 		return out
@@ -221,6 +230,18 @@ func junitCell(r *metrics.Run, c *metrics.Cell) xmlSuite {
 	return s
 }
 
+// junitTogether is the suite of the verdicts over all cells.
+func junitTogether(r *metrics.Run, c *metrics.Cell) xmlSuite {
+	name := terminal(r.Started.Scenario.Name)
+	s := xmlSuite{Name: name + " x " + c.Name(), Timestamp: junitTime(r), File: terminal(r.Started.Scenario.File)}
+	for _, v := range c.Verdicts {
+		t := junitCase(c, v)
+		t.Classname = name
+		s.Cases = append(s.Cases, t)
+	}
+	return s
+}
+
 // junitState is the test cases for what is not an assertion: the cell did not run, did not end, or had too many
 // failed requests. What a server said is in the text, never in an attribute.
 func junitState(r *metrics.Run, c *metrics.Cell) []xmlCase {
@@ -254,12 +275,12 @@ func junitState(r *metrics.Run, c *metrics.Cell) []xmlCase {
 
 func junitCase(c *metrics.Cell, v event.Verdict) xmlCase {
 	g := metrics.Group{Conversation: v.Conversation, Step: v.Step}
-	t := xmlCase{Name: terminal(v.Name), File: terminal(v.File), Line: v.Line,
+	t := xmlCase{Name: terminal(v.Title()), File: terminal(v.File), Line: v.Line,
 		Time: plainSeconds(spent(c.Measured(g)).Seconds())}
 	res := &xmlResult{Text: xmlText(evidence(c, v))}
 	because := string(v.Verdict) + ": " + reasonOf(v)
 	switch j := metrics.Judge(v); {
-	case j == metrics.Passed:
+	case j == metrics.Passed, j == metrics.Counted:
 		return t
 	case j == metrics.Skipped:
 		res.Message, res.Text = terminal(reasonOf(v)), ""
@@ -314,7 +335,7 @@ func junitProperties(r *metrics.Run, c *metrics.Cell) *xmlProps {
 	for _, v := range c.Verdicts {
 		for _, o := range v.Operands {
 			if f, ok := o.Value.(float64); ok {
-				add(v.Name+": "+o.Path, readable.WithUnit(readable.Significant(f, 6), o.Unit))
+				add(v.Title()+": "+o.Path, readable.WithUnit(readable.Significant(f, 6), o.Unit))
 			}
 		}
 	}

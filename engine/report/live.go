@@ -11,17 +11,17 @@ import (
 	"homellm/engine/report/readable"
 )
 
-// liveNow is how far a run that is being played is.
+// liveNow is the progress of a run that is being played.
 type liveNow struct {
 	Done, Planned int // measured turns
 	Text          string
 	Latest        chart.Table
 }
 
-// latestShown is how many of the latest turns a page of a run that is being played has.
+// latestShown is the number of latest turns on the page of a run that is being played.
 const latestShown = 8
 
-// goesOn makes the page that of a run that is being played: it has no verdict yet.
+// goesOn turns the page into that of a run that is being played, which has no verdict yet.
 func (p *pageData) goesOn(r *metrics.Run) {
 	s := r.Started.Scenario
 	p.Verdict, p.Class, p.Title = "RUNNING", "skipped", "RUNNING: "+cmp.Or(s.Name, "a run")+" · homellm"
@@ -46,7 +46,7 @@ func (p *pageData) goesOn(r *metrics.Run) {
 	}
 	slices.SortStableFunc(latest, func(a, b of) int { return cmp.Compare(b.q.Done, a.q.Done) })
 	for i, l := range latest[:min(len(latest), latestShown)] {
-		name, pass := l.q.Conversation+"/"+l.q.Step, fmt.Sprint(l.q.Repeat)
+		name, pass := l.q.Played()+"/"+l.q.Step, fmt.Sprint(l.q.Repeat)
 		if l.q.Warmup {
 			pass = "warm-up"
 		}

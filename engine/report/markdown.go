@@ -13,10 +13,11 @@ import (
 
 // markdown renders the verdict first, then the reasons, then the numbers, for reviewers of a pull request.
 func markdown(b *bytes.Buffer, r *metrics.Run, _ Options) error {
-	return fitting(b, func(b *bytes.Buffer, d detail) (leftOut, error) { return markdownOf(b, r, d) })
+	fitting(b, func(b *bytes.Buffer, d detail) leftOut { return markdownOf(b, r, d) })
+	return nil
 }
 
-func markdownOf(b *bytes.Buffer, r *metrics.Run, d detail) (left leftOut, err error) {
+func markdownOf(b *bytes.Buffer, r *metrics.Run, d detail) (left leftOut) {
 	verdict, _, _ := r.Outcome()
 	fmt.Fprintf(b, "## %s: %s", strings.ToUpper(string(verdict)), mdCode(r.Started.Scenario.Name))
 	if on := about(r); on != "" {
@@ -37,23 +38,26 @@ func markdownOf(b *bytes.Buffer, r *metrics.Run, d detail) (left leftOut, err er
 			fmt.Fprintf(b, "> Note: %s\n\n", md(readable.Shorten(n.Text, 2000)))
 		}
 	}
+	mdOverview(b, r, d.cells)
+	if c := r.AllCells(); c != nil {
+		fmt.Fprintf(b, "### %s\n\n", mdCode(c.Name()))
+		mdAssertions(b, c, d, &left)
+	}
 	for i, c := range r.Cells {
 		if i == d.cells {
 			left.cells = len(r.Cells) - i
 			break
 		}
-		if err := mdCell(b, r, c, d, &left); err != nil {
-			return left, err
-		}
+		mdCell(b, r, c, d, &left)
 	}
 	mdFacts(b, "Machine", machineFacts(r))
 	mdFacts(b, "Settings", runFacts(r))
 	fmt.Fprintf(b, "Run %s, %s, homellm %s\n", mdCode(r.Started.ID),
 		r.Started.Started.UTC().Format("2006-01-02 15:04:05 UTC"), mdCode(r.Started.Homellm))
-	return left, nil
+	return left
 }
 
-func mdCell(b *bytes.Buffer, r *metrics.Run, c *metrics.Cell, d detail, left *leftOut) error {
+func mdCell(b *bytes.Buffer, r *metrics.Run, c *metrics.Cell, d detail, left *leftOut) {
 	fmt.Fprintf(b, "### %s\n\n%s.", mdCode(c.Name()), md(measured(r.Started.Scenario, c)))
 	if on := playedOn(c); on != "" && about(r) == "" {
 		fmt.Fprintf(b, " On %s.", mdCode(on))
@@ -72,9 +76,7 @@ func mdCell(b *bytes.Buffer, r *metrics.Run, c *metrics.Cell, d detail, left *le
 		b.WriteString(" **Not played to its end.**")
 	}
 	b.WriteString("\n\n")
-	if err := mdAssertions(b, c, d, left); err != nil {
-		return err
-	}
+	mdAssertions(b, c, d, left)
 	if len(c.Measured(metrics.Group{})) > 0 {
 		g := cellGrid(r, c, true)
 		for _, row := range g.rows {
@@ -82,10 +84,8 @@ func mdCell(b *bytes.Buffer, r *metrics.Run, c *metrics.Cell, d detail, left *le
 				row[i] = mdCode(row[i])
 			}
 		}
-		if err := mdTable(b, g.head, g.rows, g.left); err != nil {
-			return err
-		}
-		lines := afterChanges(r, c)
+		mdTable(b, g.head, g.rows, g.left)
+		lines := underTable(r, c)
 		for _, l := range g.reasons {
 			lines = append(lines, readable.Unknown+" "+l)
 		}
@@ -94,9 +94,7 @@ func mdCell(b *bytes.Buffer, r *metrics.Run, c *metrics.Cell, d detail, left *le
 			fmt.Fprintf(b, "- %s\n", md(l))
 		}
 		b.WriteString("\n")
-		if err := mdTurns(b, r, c, d, left); err != nil {
-			return err
-		}
+		mdTurns(b, r, c, d, left)
 	}
 	if c.Since != nil {
 		fmt.Fprintf(b, "Since the last run, %s.\n\n", md(sinceText(c)))
@@ -104,12 +102,11 @@ func mdCell(b *bytes.Buffer, r *metrics.Run, c *metrics.Cell, d detail, left *le
 	for _, n := range c.Notes {
 		fmt.Fprintf(b, "> Note: %s\n\n", md(n.Text))
 	}
-	return nil
 }
 
-func mdAssertions(b *bytes.Buffer, c *metrics.Cell, d detail, left *leftOut) error {
+func mdAssertions(b *bytes.Buffer, c *metrics.Cell, d detail, left *leftOut) {
 	if len(c.Verdicts) == 0 {
-		return nil
+		return
 	}
 	var rows [][]string
 	var whole []event.Verdict
@@ -123,7 +120,7 @@ func mdAssertions(b *bytes.Buffer, c *metrics.Cell, d detail, left *leftOut) err
 			left.rows++
 			continue
 		}
-		outcome := mdCode(compared(v))
+		outcome := mdCode(outcome(c, v))
 		if outcome == "" {
 			outcome = readable.Unknown
 			if v.Verdict.Undecided() { // it fails the run nevertheless
@@ -137,17 +134,15 @@ func mdAssertions(b *bytes.Buffer, c *metrics.Cell, d detail, left *leftOut) err
 		if j != metrics.Passed {
 			label = "**" + label + "**"
 		}
-		rows = append(rows, []string{label, mdCode(v.Name), mdCode(v.That), outcome, share(v)})
+		rows = append(rows, []string{label, mdCode(v.Title()), mdCode(v.That), outcome, share(v)})
 		if j == metrics.Failed || j == metrics.Unknown || j == metrics.Warned {
 			whole = append(whole, v)
 		}
 	}
 	if len(rows) == 0 {
-		return nil
+		return
 	}
-	if err := mdTable(b, []string{"verdict", "assertion", "that", "compared", "repeats"}, rows, 4); err != nil {
-		return err
-	}
+	mdTable(b, []string{"verdict", "assertion", "that", "compared", "repeats"}, rows, 4)
 	b.WriteString("\n")
 	for n, v := range whole {
 		if n == d.evidence {
@@ -159,8 +154,7 @@ func mdAssertions(b *bytes.Buffer, c *metrics.Cell, d detail, left *leftOut) err
 			head[i] = mdCode(head[i])
 		}
 		fmt.Fprintf(b, "<details><summary>%s</summary>\n\n%s\n\n%s\n</details>\n\n",
-			label(v)+" "+words.Replace(entities.Replace(terminal(v.Name))), strings.Join(head, " · "),
+			label(v)+" "+words.Replace(entities.Replace(terminal(v.Title()))), strings.Join(head, " · "),
 			mdBlock(evidence(c, v)))
 	}
-	return nil
 }

@@ -2,37 +2,29 @@ package report
 
 import (
 	"bytes"
-	"fmt"
-
-	"github.com/olekukonko/tablewriter"
-	"github.com/olekukonko/tablewriter/renderer"
-	"github.com/olekukonko/tablewriter/tw"
+	"strings"
 )
 
-// mdTable prints cells that are already escaped.
-func mdTable(b *bytes.Buffer, head []string, rows [][]string, left int) error {
-	align := make(tw.Alignment, len(head))
-	for i := range align {
-		align[i] = tw.AlignRight
+// mdTable prints cells that are already escaped. The first left columns are aligned left, the others right.
+func mdTable(b *bytes.Buffer, head []string, rows [][]string, left int) {
+	widths := widthsOf(append([][]string{head}, rows...))
+	line := func(row []string) {
+		for i, width := range widths {
+			b.WriteString("| " + aligned(row, i, max(1, width), left) + " ")
+		}
+		b.WriteString("|\n")
+	}
+	line(head)
+	for i, width := range widths {
+		dashes := strings.Repeat("-", max(1, width)+1)
 		if i < left {
-			align[i] = tw.AlignLeft
+			b.WriteString("|:" + dashes)
+		} else {
+			b.WriteString("|" + dashes + ":")
 		}
 	}
-	t := tablewriter.NewTable(b,
-		tablewriter.WithRenderer(renderer.NewMarkdown()),
-		tablewriter.WithHeaderAutoFormat(tw.Off),
-		tablewriter.WithHeaderAutoWrap(tw.WrapNone), tablewriter.WithRowAutoWrap(tw.WrapNone),
-		tablewriter.WithEastAsian(tw.Off),
-		tablewriter.WithAlignment(align),
-	)
-	t.Header(head)
+	b.WriteString("|\n")
 	for _, row := range rows {
-		if err := t.Append(row); err != nil {
-			return fmt.Errorf("laying out the table: %w", err)
-		}
+		line(row)
 	}
-	if err := t.Render(); err != nil {
-		return fmt.Errorf("laying out the table: %w", err)
-	}
-	return nil
 }

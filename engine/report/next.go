@@ -12,8 +12,8 @@ import (
 	"homellm/engine/text"
 )
 
-// mostMoved names what moved most among the gates that became worse, else among those that became better, and the step
-// that moved most; empty: nothing did.
+// mostMoved names the figure that moved most among the gates that became worse, or else among those that became better,
+// and the step that moved most; empty if none did.
 func mostMoved(c compare.Comparison) string {
 	for _, verdict := range []event.Outcome{compare.Worse, compare.Better} {
 		var most, step *compare.Delta
@@ -47,7 +47,7 @@ func mostMoved(c compare.Comparison) string {
 	return ""
 }
 
-// beyond is a change in multiples of its margin.
+// beyond returns a change as a multiple of its margin.
 func beyond(d compare.Delta) float64 {
 	if m := exceeds(d); m > 0 {
 		return math.Abs(*d.Change) / m
@@ -64,7 +64,7 @@ func movedFar(d compare.Delta) string {
 	return out
 }
 
-// nextSteps are commands that find out more than a comparison tells.
+// nextSteps suggests commands that tell more than a comparison does.
 func nextSteps(c compare.Comparison) []string {
 	var out []string
 	if len(c.Pairs) == 0 {
@@ -78,8 +78,8 @@ func nextSteps(c compare.Comparison) []string {
 		if verdict, _, _ := c.Outcome(); verdict != event.Pass && before.Started != nil && after.Started != nil {
 			a, b := before.Started.Server.Profile, after.Started.Server.Profile
 			if a != "" && b != "" && a != b {
-				out = append(out, fmt.Sprintf("homellm ab --a %s --b %s %s: both in turn in one run, so that what lies between "+
-					"runs affects both", text.Quote(a), text.Quote(b), text.Quote(scenarioArgument(after.Run()))))
+				out = append(out, fmt.Sprintf("homellm ab --a %s --b %s %s: both in turn in one run, so that what changes "+
+					"between runs affects both", text.Quote(a), text.Quote(b), text.Quote(scenarioArgument(after.Run()))))
 			}
 		}
 	}
@@ -98,8 +98,8 @@ func scenarioArgument(r *metrics.Run) string {
 	return r.Started.Scenario.Name
 }
 
-// mostMovedOfTwo names the step of which some figure moved most from one run to another, of those in which every value
-// of one lies on one side of every value of the other; empty: none does.
+// mostMovedOfTwo names the figure of a step that moved most between two runs, among those whose values do not overlap;
+// empty if there is none.
 func mostMovedOfTwo(oldRun, newRun *metrics.Run) string {
 	both, _ := pairs(oldRun, newRun)
 	for _, wanted := range []string{"worse", "better"} {
@@ -127,7 +127,7 @@ func mostMovedOfTwo(oldRun, newRun *metrics.Run) string {
 	return ""
 }
 
-// stepDeltas are the numbers of each step of a cell in both runs.
+// stepDeltas returns the figures of each step of a cell in both runs.
 func stepDeltas(p pair) []delta {
 	var out []delta
 	seen := map[[2]string]bool{}
@@ -146,7 +146,7 @@ func stepDeltas(p pair) []delta {
 	return out
 }
 
-// nextOfTwo are commands that find out more than two runs side by side tell.
+// nextOfTwo suggests commands that tell more than two runs side by side do.
 func nextOfTwo(oldRun, newRun *metrics.Run) []string {
 	return []string{
 		fmt.Sprintf("homellm compare %s %s: is the difference more than noise?", text.Quote(oldRun.Started.ID),

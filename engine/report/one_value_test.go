@@ -140,18 +140,18 @@ func walkOf(t *testing.T, r *metrics.Run) walk {
 		t.Fatal(err)
 	}
 	w.json = doc.Cells[0].Metrics
-	// Gates that ask for everything, so that the baseline holds it as samples and as figures.
+	// Gates that ask for everything, so that the baseline has it as samples and as figures.
 	var gates []compare.Gate
 	var names []string
 	for _, s := range summarise(r, w.cell) {
-		if sample := w.cell.Sample(s.path()); !sample.Told() {
+		if sample := w.cell.Sample(s.path); !sample.Told() {
 			continue // a metric that no gate can ask for
 		}
-		gates = append(gates, compare.Gate{Name: s.path(), Metric: s.path(), Stat: "mean", Severity: "warn"})
+		gates = append(gates, compare.Gate{Name: s.path, Metric: s.path, Stat: "mean", Severity: "warn"})
 		for _, stat := range metrics.Stats {
 			if stat.Floor > 0 && s.group != "run" {
 				names = append(names, fmt.Sprintf("  - {name: n%d, that: base.%s.%s >= -1, severity: warn, "+
-					"allow_small_n: true}", len(names), s.path(), stat.Name))
+					"allow_small_n: true}", len(names), s.path, stat.Name))
 			}
 		}
 	}
@@ -249,8 +249,8 @@ func TestEveryPathHasOneValue(t *testing.T) {
 					if s.group == "cell" || stat.Floor > 0 && !want.Known() && want.Range == nil {
 						continue
 					}
-					path := s.path() + "." + stat.Name
-					of := w.everywhere(s.path(), stat.Name, s.group)
+					path := s.path + "." + stat.Name
+					of := w.everywhere(s.path, stat.Name, s.group)
 					if stat.Floor == 0 {
 						of = map[string]metrics.Value{"JSON": of["JSON"]} // how many there are is no figure of a sample
 					}
@@ -285,30 +285,30 @@ func TestEveryPathHasOneValue(t *testing.T) {
 	}
 }
 
-// inPrint holds a value against what baseline show prints of it.
+// inPrint compares a value with what baseline show prints of it.
 func (w walk) inPrint(t *testing.T, s summary, stat string, want metrics.Value, seen map[string]int) {
 	t.Helper()
-	row, at := w.printed[s.path()], slices.Index([]string{"p50", "min", "max"}, stat)
+	row, at := w.printed[s.path], slices.Index([]string{"p50", "min", "max"}, stat)
 	if row == nil || at < 0 {
 		return
 	}
 	seen["baseline show"]++
 	at += len(row) - 4 // a unit may be empty
 	if got, shown := row[at], shownAs(want, func(v float64) string { return fmt.Sprintf("%.4g", v) }); got != shown {
-		t.Errorf("%s.%s is %s in the summary and %s in baseline show", s.path(), stat, shown, got)
+		t.Errorf("%s.%s is %s in the summary and %s in baseline show", s.path, stat, shown, got)
 	}
 	if n := strconv.Itoa(s.dist().Count()); row[len(row)-5] != n {
-		t.Errorf("%s has n %s in the summary and %s in baseline show", s.path(), n, row[len(row)-5])
+		t.Errorf("%s has n %s in the summary and %s in baseline show", s.path, n, row[len(row)-5])
 	}
 }
 
-// inTables holds the phases in the table of the cell, and where two runs stand side by side, against the summary.
+// inTables compares the phases in the table of the cell, and where two runs are side by side, with the summary.
 func (w walk) inTables(t *testing.T, seen map[string]int) {
 	t.Helper()
 	of := map[string]metrics.Value{}
 	for _, s := range summarise(w.run, w.cell) {
 		for _, stat := range metrics.Stats {
-			of[s.path()+"."+stat.Name] = described(s.dist(), stat.Name)
+			of[s.path+"."+stat.Name] = described(s.dist(), stat.Name)
 		}
 	}
 	check := func(where, path string, d *metrics.Def, got string) {

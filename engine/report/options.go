@@ -62,7 +62,7 @@ type steady struct {
 	done, total int
 }
 
-// progressOf is the progress of a report that goes over the turns of a run so many times.
+// progressOf returns the progress of a report that goes over the turns of a run several times.
 func progressOf(r *metrics.Run, times int, opt Options) *steady {
 	s := &steady{tell: opt.Progress}
 	for _, c := range r.Cells {
@@ -71,7 +71,7 @@ func progressOf(r *metrics.Run, times int, opt Options) *steady {
 	return s
 }
 
-// share reports the i-th of n entries that go over so many turns together.
+// share reports the i-th of n entries that together go over a number of turns.
 func (s *steady) share(i, n, turns int) { s.add((i+1)*turns/n - i*turns/n) }
 
 func (s *steady) add(turns int) {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
 	"strings"
 	"testing"
 
@@ -21,6 +22,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v5"
 )
+
+// TestMain lets garbage grow: hundreds of reports are written and thrown away.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)
+	os.Exit(m.Run())
+}
 
 var update = flag.Bool("update", false, "record the journals and write the goldens")
 
@@ -286,6 +293,9 @@ func TestJSON_FollowsItsSchema(t *testing.T) {
 			t.Errorf("%s: %#v", name, err)
 		}
 		for key := range doc.(map[string]any) {
+			if key == "overview" {
+				continue // of several cells alone
+			}
 			bad := map[string]any{}
 			for k, v := range doc.(map[string]any) {
 				if k != key {

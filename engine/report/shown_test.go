@@ -8,7 +8,7 @@ import (
 	"homellm/engine/metrics"
 )
 
-// TestShown_OneEntry holds that a metric is shown wherever its entry says so, and that nothing else is to be done.
+// TestShown_OneEntry checks that a metric is shown wherever its entry says so, without any other change.
 func TestShown_OneEntry(t *testing.T) {
 	r, old := replay(t, "passing"), metrics.Defs
 	base := render(t, format(t, "html"), r, Options{})

@@ -16,7 +16,7 @@ import (
 	"homellm/engine/text"
 )
 
-// SinceLast is one line on what moved since the last run, for each cell that was played before.
+// SinceLast returns one line for each cell that was played before, on what moved since then.
 func SinceLast(r *metrics.Run) []string {
 	var out []string
 	for _, c := range r.Cells {
@@ -50,7 +50,7 @@ func sinceText(c *metrics.Cell) string {
 
 func sinceWhen(c *metrics.Cell) string { return before(c.Run().Started.Started.Sub(c.Since.Started)) }
 
-// tooFew says how many runs are missing before a change can be judged; empty: none.
+// tooFew says how many more runs are needed before a change can be judged; empty: none.
 func tooFew(s *event.SinceLast) string {
 	left := history.EnoughRuns - s.Earlier
 	if left <= 0 {
@@ -67,8 +67,8 @@ func changedSince(s *event.SinceLast) []string {
 	return out
 }
 
-// headlines are the moves that a line has room for: those of figures that moved as they seldom do, else the first token
-// of the last phase, the speed and the cache.
+// headlines returns the moves for one line: those of figures that moved unusually far, or else TTFT in the last phase,
+// the speed and the hit rate of the cache.
 func headlines(s *event.SinceLast) []history.Move {
 	var judged, usual []history.Move
 	first := ""
@@ -99,7 +99,7 @@ func moveText(m history.Move) string {
 	return out + ")"
 }
 
-// moved is a value with as many digits as its change is told by: 21 ms and 22 ms are no change of 0.6 %.
+// moved formats a value with enough digits to show its change: a change of 0.6 % is not one from 21 ms to 22 ms.
 func moved(v float64, unit string) string { return readable.WithUnit(readable.Significant(v, 4), unit) }
 
 func movedBy(m history.Move) string {
@@ -112,7 +112,7 @@ func movedBy(m history.Move) string {
 	return readable.Percent(m.Change())
 }
 
-// usualMove is how far a figure usually moves between two runs.
+// usualMove says how far a figure usually moves between two runs.
 func usualMove(m history.Move) string {
 	if m.Unit == "ratio" {
 		return "up to " + readable.Significant(m.Usual, 2)
@@ -120,7 +120,7 @@ func usualMove(m history.Move) string {
 	return "up to " + strings.TrimPrefix(readable.Percent(m.Usual), "+")
 }
 
-// before says how long before a run another one was.
+// before says how long before this run the other one was.
 func before(d time.Duration) string {
 	switch {
 	case d < time.Minute:
@@ -133,15 +133,15 @@ func before(d time.Duration) string {
 	return text.Plural(int(d.Hours()/24), "day") + " before"
 }
 
-// sincePage is what moved since the last run, on a page.
+// sincePage is the part of a page on what moved since the last run.
 type sincePage struct {
 	ID, Head string
 	Scenario string
 	Last     string // the name of the last run's folder
 	Lead     string
 	Changed  []string
-	Moves    chart.Table // those that a line has room for
-	All      chart.Table // every one, if there are more
+	Moves    chart.Table // those of [headlines]
+	All      chart.Table // all moves, if there are more
 }
 
 func sinceOf(id string, c *metrics.Cell) *sincePage {
@@ -171,8 +171,8 @@ func sinceOf(id string, c *metrics.Cell) *sincePage {
 		}
 	}
 	if out.Lead = tooFew(s); out.Lead == "" {
-		out.Lead = fmt.Sprintf("%d worse, %d better than what usually lies between two of the %s before", worse, better,
-			text.Plural(s.Earlier, "run"))
+		out.Lead = fmt.Sprintf("%d worse, %d better by more than the usual difference between two of the %s before", worse,
+			better, text.Plural(s.Earlier, "run"))
 	}
 	return out
 }

@@ -10,7 +10,7 @@ import (
 	"homellm/engine/metrics"
 )
 
-// TestSinceLast is one line, with what judges it.
+// TestSinceLast checks the line and its judgement.
 func TestSinceLast(t *testing.T) {
 	now := time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
 	of := func(cells, earlier int, moves ...event.Move) *metrics.Run {
@@ -50,11 +50,11 @@ func TestSinceLast(t *testing.T) {
 	}
 }
 
-// TestSinceLast_OnThePage: what moved, what is usual, what else changed, and what to do next stand in one box.
+// TestSinceLast_OnThePage: one box says what moved, what is usual, what else changed, and what to do next.
 func TestSinceLast_OnThePage(t *testing.T) {
 	out := render(t, format(t, "html"), replay(t, "passing"), Options{})
 	for _, want := range []string{"Since the last run, 27 hours before",
-		"1 worse, 1 better than what usually lies between",
+		"1 worse, 1 better by more than the usual difference between",
 		`<tr class="worse"><th scope="row">phases.after_removal.ttft_ms</th>`, "up to 5.0 %",
 		"driver.version: 550.54 -&gt; 560.28",
 		"homellm results diff 20261122T090000Z-rag-long-11aa", "homellm history rag-long"} {

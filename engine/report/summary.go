@@ -9,9 +9,10 @@ import (
 type summary struct {
 	group string // step | phase | conversation | run | cell
 	name  string // of the step, phase or conversation
+	path  string // its name in expressions
 	def   *metrics.Def
 	cell  *metrics.Cell
-	of    metrics.Group
+	of    *metrics.Group
 }
 
 // dist describes the metric in the group. It is computed on demand, because a report has one for each metric of each
@@ -21,20 +22,9 @@ func (s summary) dist() metrics.Dist {
 	case s.group == "cell":
 		return s.def.Dist(s.cell, nil)
 	case s.group == "run" && s.def.Whole():
-		return metrics.DistOf(s.def.Over(s.cell, s.cell.Measured(s.of)))
+		return metrics.DistOf(s.def.Over(s.cell, s.cell.Measured(*s.of)))
 	}
-	return s.def.Spread(s.cell, s.of)
-}
-
-// path is the name of the summary in expressions.
-func (s summary) path() string {
-	switch s.group {
-	case "cell":
-		return s.def.Name
-	case "run":
-		return "run." + s.def.Name
-	}
-	return s.group + "s." + s.name + "." + s.def.Name
+	return s.def.Spread(s.cell, *s.of)
 }
 
 // summarise lists everything that expressions can name in scenario scope, in the order of the scenario and of the
@@ -44,18 +34,19 @@ func summarise(r *metrics.Run, c *metrics.Cell) []summary {
 		return nil
 	}
 	var out []summary
+	all := c.Defs()
 	each := func(group, name string, g metrics.Group) {
-		for i := range metrics.Defs {
-			d := &metrics.Defs[i]
+		of := &g // shared by the metrics: a report has very many summaries
+		for _, d := range all {
 			if d.Unit == "" {
 				continue // texts, booleans and codes have no distribution
 			}
-			of := d.At(metrics.TurnLevel)
+			has := d.At(metrics.TurnLevel)
 			if g.Step == "" {
-				of = of && d.Aggregate() || d.At(metrics.ConversationLevel)
+				has = has && d.Aggregate() || d.At(metrics.ConversationLevel)
 			}
-			if of {
-				out = append(out, summary{group, name, d, c, g})
+			if has {
+				out = append(out, summary{group, name, group + "s." + name + "." + d.Name, d, c, of})
 			}
 		}
 	}
@@ -73,13 +64,13 @@ func summarise(r *metrics.Run, c *metrics.Cell) []summary {
 	for _, id := range conversations(r, c) {
 		each("conversation", id, metrics.Group{Conversation: id})
 	}
-	for i := range metrics.Defs {
-		d := &metrics.Defs[i]
+	whole := &metrics.Group{}
+	for _, d := range all {
 		switch {
 		case d.At(metrics.RunLevel):
-			out = append(out, summary{"run", "", d, c, metrics.Group{}})
+			out = append(out, summary{"run", "", "run." + d.Name, d, c, whole})
 		case d.At(metrics.CellLevel):
-			out = append(out, summary{"cell", "", d, c, metrics.Group{}})
+			out = append(out, summary{"cell", "", d.Name, d, c, whole})
 		}
 	}
 	return out

@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	"regexp"
 	"strings"
 
@@ -18,10 +19,25 @@ func table(b *bytes.Buffer, r *metrics.Run, opt Options) error {
 		s.line("%s  %s", s.paint("SIMULATED", yellow), terminal(what)) // on one line, however narrow the screen is
 		s.line("")
 	}
-	for _, c := range r.Cells {
+	if err := s.overview(r); err != nil {
+		return err
+	}
+	if c := r.AllCells(); c != nil {
+		s.apart(terminal(r.Started.Scenario.Name+" · "+c.Name()), "")
+		if err := s.assertions(c); err != nil {
+			return err
+		}
+		s.line("")
+	}
+	cells, left := shownCells(r)
+	for _, c := range cells {
 		if err := s.cell(r, c); err != nil {
 			return err
 		}
+		s.line("")
+	}
+	if left != "" {
+		s.prose(0, left)
 		s.line("")
 	}
 	for _, n := range r.Notes {
@@ -67,7 +83,7 @@ func (s *screen) numbers(r *metrics.Run, c *metrics.Cell) error {
 	if err := s.grid(g.head, g.rows, g.left); err != nil {
 		return err
 	}
-	for _, l := range afterChanges(r, c) {
+	for _, l := range underTable(r, c) {
 		s.prose(2, l)
 	}
 	for _, l := range g.reasons {
@@ -89,7 +105,7 @@ func (s *screen) assertions(c *metrics.Cell) error {
 	var whole []event.Verdict
 	for _, v := range c.Verdicts {
 		j := metrics.Judge(v)
-		row := []string{s.paint(label(v), colors[j]), v.Name, v.That, compared(v), share(v)}
+		row := []string{s.paint(label(v), colors[j]), v.Name, cmp.Or(v.Coordinates(), v.That), outcome(c, v), share(v)}
 		switch {
 		case why(j):
 			row[3], row[4] = v.Why, ""
@@ -109,7 +125,7 @@ func (s *screen) assertions(c *metrics.Cell) error {
 		if j := metrics.Judge(v); why(j) && rows[i][3] != terminal(v.Why) {
 			rows[i][3] = readable.Unknown // leave out the reason here: the whole one follows
 			if j != metrics.Unknown {
-				missing.add(v.Name, v.Why)
+				missing.add(v.Title(), v.Why)
 			}
 		}
 	}
@@ -143,7 +159,7 @@ func (s *screen) assertions(c *metrics.Cell) error {
 
 // remark is a line of evidence in words, which may be wrapped. A source line must not be, because the marks below it
 // would point elsewhere.
-var remark = regexp.MustCompile(`^(why|message|reply|note): `)
+var remark = regexp.MustCompile(`^(why|difference|message|reply|note): `)
 
 // fit shortens names, expressions and outcomes until a row fits the screen. The full text of what does not pass is
 // below the list, the rest is in result.json.

@@ -155,7 +155,7 @@ func (r *reasons) lines() []string {
 	return out
 }
 
-// changes are what a step may do to a history that makes a cache lose a part of it, and which part stays.
+// changes lists the changes of a history after which a cache can serve only its beginning, and says which beginning.
 var changes = []struct {
 	phase      figure.Phase
 	what, kept string
@@ -163,6 +163,70 @@ var changes = []struct {
 	{figure.AfterRemoval, "removal", "stood before the removed document"},
 	{figure.AfterEdit, "edit", "stood before the edited question"},
 	{figure.AfterCompact, "compaction", "stood before the summary"},
+}
+
+// underTable is what is said of a cell under the table of its conversations.
+func underTable(r *metrics.Run, c *metrics.Cell) []string {
+	out := slices.Concat(afterChanges(r, c), allUsers(c), objectives(c))
+	if missing := c.WithoutValues(); missing != "" {
+		out = append(out, missing)
+	}
+	return append(out, drifts(c)...)
+}
+
+// ofRun is a metric of the run as a whole, with its unit or why it is not known.
+func ofRun(c *metrics.Cell, name string) string {
+	d := metrics.Must(name)
+	v := d.Over(c, c.Measured(metrics.Group{}))
+	said := readable.Value(v)
+	if d.Unit != "ratio" && !strings.HasSuffix(said, d.Unit) {
+		said += " " + d.Unit
+	}
+	if !v.Known() {
+		said += " (" + v.Why + ")"
+	}
+	return said
+}
+
+// drifts says how figures changed over the time for which a cell was played.
+func drifts(c *metrics.Cell) []string {
+	var parts []string
+	for _, d := range c.Drifts() {
+		of := func(v float64) string { return readable.Quantity(v, d.Def.Unit) }
+		parts = append(parts, fmt.Sprintf("%s %s (95 %% interval from %s to %s)", strings.TrimPrefix(d.Name, "drift."),
+			readable.Value(d.Value), of(d.Within.Low), of(d.Within.High)))
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	return []string{"change from the first window to the last: " + strings.Join(parts, ", ")}
+}
+
+// objectives says, for each objective of the cell, how many turns met it.
+func objectives(c *metrics.Cell) (out []string) {
+	for _, o := range c.Planned.SLO {
+		line := fmt.Sprintf("SLO %s (%s): share of turns %s, goodput %s", o.Name, readable.Shorten(o.That, 60),
+			ofRun(c, "slo."+o.Name), ofRun(c, "goodput_rps."+o.Name))
+		if c.Planned.Users > 1 {
+			line += fmt.Sprintf(", %s per user; of the worst user %s", ofRun(c, "goodput_per_user_rps."+o.Name),
+				ofRun(c, "slo_worst_user."+o.Name))
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+// allUsers sums up a cell that several users play, or several conversations at the same time.
+func allUsers(c *metrics.Cell) []string {
+	if c.Planned.Users < 2 && !c.Planned.Together {
+		return nil
+	}
+	line := "all together: " + ofRun(c, "requests_per_s") + ", " + ofRun(c, "throughput_tps")
+	if n := c.Planned.Users; n > 1 {
+		line += fmt.Sprintf("; mean TTFT of the one of %d users who waits longest: %s", n,
+			ofRun(c, "ttft_worst_user_ms"))
+	}
+	return []string{line}
 }
 
 // afterChanges says, for each conversation that changes its history, how much of the prompt the first turn afterwards
@@ -183,7 +247,7 @@ func afterChanges(r *metrics.Run, c *metrics.Cell) []string {
 			}
 			line, which := "first turn after "+change.what, change.kept
 			if r.Started.Scenario.Shared() {
-				which = "had been sent before" // an earlier repeat or a warm-up has sent what follows it as well
+				which = "had been sent before" // an earlier repeat or a warm-up sent the rest of the prompt too
 			}
 			if len(all) > 1 {
 				line += " in " + id
@@ -194,7 +258,7 @@ func afterChanges(r *metrics.Run, c *metrics.Cell) []string {
 	return out
 }
 
-// foundAgain says how much of their prompts some turns found in the cache.
+// foundAgain says how much of the prompts of some turns was found in the cache.
 func foundAgain(c *metrics.Cell, turns []*event.Request, which string) string {
 	hit, could := metrics.Must("cache.hit_rate").Over(c, turns), metrics.Must("cache.reusable_rate").Over(c, turns)
 	line := readable.Value(hit) + " of " + readable.Value(could) + " possible"
@@ -208,7 +272,8 @@ func foundAgain(c *metrics.Cell, turns []*event.Request, which string) string {
 	return line + " (" + could.Why + ")"
 }
 
-// reusable is how many of how many prompt tokens of some turns could be reused, on average; false if any is unknown.
+// reusable returns how many prompt tokens of some turns could be reused and how many there are, on average; false if
+// any is unknown.
 func reusable(c *metrics.Cell, turns []*event.Request) (kept, prompt string, known bool) {
 	turns = slices.DeleteFunc(slices.Clone(turns), func(q *event.Request) bool { return q.Err != nil })
 	a, knownA := metrics.Must("cache.reusable_tokens").Over(c, turns).Number()
@@ -222,8 +287,10 @@ func reusable(c *metrics.Cell, turns []*event.Request) (kept, prompt string, kno
 // measured describes how a cell was measured, on one line. An interruption plays fewer repeats than planned, a budget
 // may play more.
 func measured(s event.Scenario, c *metrics.Cell) string {
-	repeats := text.Plural(s.Repeats, "repeat")
+	repeats := repeatsOf(s)
 	switch played := len(c.Repeats()); {
+	case s.Duration > 0 && played > 0 && played < s.Repeats:
+		repeats = fmt.Sprintf("%v in %d windows, %d of them with values", s.Duration, s.Repeats, played)
 	case played > s.Repeats:
 		repeats = fmt.Sprintf("%s (%d planned)", text.Plural(played, "repeat"), s.Repeats)
 	case played > 0 && played < s.Repeats:
@@ -233,7 +300,15 @@ func measured(s event.Scenario, c *metrics.Cell) string {
 }
 
 // planned describes how every cell of a scenario is to be measured.
-func planned(s event.Scenario) string { return setting(text.Plural(s.Repeats, "repeat"), s) }
+func planned(s event.Scenario) string { return setting(repeatsOf(s), s) }
+
+// repeatsOf are the repeats of every cell.
+func repeatsOf(s event.Scenario) string {
+	if s.Duration > 0 {
+		return fmt.Sprintf("%v in %d windows", s.Duration, s.Repeats)
+	}
+	return text.Plural(s.Repeats, "repeat")
+}
 
 func setting(repeats string, s event.Scenario) string {
 	parts := []string{repeats}
@@ -296,7 +371,11 @@ func simulated(r *metrics.Run) string {
 	if len(what) > 0 && !strings.Contains(line, what[0]) {
 		line += " (" + strings.Join(what, "; ") + ")"
 	}
-	if len(names) < len(r.Cells) {
+	switch {
+	case len(names) == len(r.Cells):
+	case len(names) > fewCells:
+		line += fmt.Sprintf(": %d of %d cells", len(names), len(r.Cells))
+	default:
 		line += ": " + strings.Join(names, ", ")
 	}
 	return line
@@ -325,7 +404,7 @@ func failures(c *metrics.Cell) []string {
 	for _, class := range order {
 		q := byClass[class][0]
 		out = append(out, fmt.Sprintf("%d %s, first in %s/%s turn %d of repeat %d: %s",
-			len(byClass[class]), class, q.Conversation, q.Step, q.Turn, q.Repeat, q.Err.Message))
+			len(byClass[class]), class, q.Played(), q.Step, q.Turn, q.Repeat, q.Err.Message))
 	}
 	return out
 }

@@ -4,19 +4,24 @@ import (
 	"slices"
 	"strings"
 
+	"homellm/engine/event"
 	"homellm/engine/text"
 )
 
-// Recorded are the flags of apply that change the plan, in the order of the record.
-var Recorded = []string{"server", "url", "model", "repeats", "context-size", "budget", "max-conversations",
-	"include-tags", "exclude-tags", "var"}
+// Recorded are the flags of apply and tune that change the plan, in the order of the record.
+var Recorded = []string{"for", "where", "server", "variant", "url", "model", "repeats", "context-size", "budget",
+	"max-conversations", "include-tags", "exclude-tags", "var"}
 
-// Command is the command that continues an interrupted run.
-func Command(file string, flags []string, dir string) string {
+// Command is the command that continues an interrupted run: of apply, or of tune for a run that searches.
+func Command(searches *event.Search, file string, flags []string, dir string) string {
+	name := "apply"
+	if searches != nil {
+		name = "tune"
+	}
 	if strings.HasPrefix(file, "-") {
 		file = "./" + file // no flag
 	}
-	words := append([]string{"homellm", "apply", file}, flags...)
+	words := append([]string{"homellm", name, file}, flags...)
 	words = append(words, "--resume", dir)
 	for i, w := range words {
 		words[i] = text.Quote(w)

@@ -1,14 +1,17 @@
 package results
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"homellm/dsl/syntax"
 	"homellm/engine/exit"
 	"homellm/engine/metrics"
 )
@@ -29,7 +32,7 @@ const (
 // Runs are the runs directly below a folder. Skipped is called with a journal that cannot be read.
 type Runs struct {
 	Dir     string
-	Except  string // the name of a run that is left out; empty: none is
+	Except  string // the name of a run to leave out; empty: none
 	Skipped func(error)
 }
 
@@ -56,8 +59,8 @@ func (r Runs) Journals() (map[string]fs.FileInfo, error) {
 	return out, nil
 }
 
-// Journal is the path of the journal of a run, by the name of its folder: a name that is none of theirs has none, so
-// that no name leads out of the folder.
+// Journal returns the path of a run's journal, given the name of the run's folder. Any other name is an error, so that
+// no name leads out of the folder of results.
 func (r Runs) Journal(name string) (string, error) {
 	journals, err := r.Journals()
 	if err != nil {
@@ -76,7 +79,7 @@ func (r Runs) All() ([]Run, error) {
 		return nil, err
 	}
 	var out []Run
-	for name := range journals {
+	for _, name := range slices.Sorted(maps.Keys(journals)) {
 		path := filepath.Join(r.Dir, name)
 		_, fold, err := Read(path)
 		if err != nil {
@@ -124,7 +127,12 @@ func (r Runs) Find(name string) (dir string, fold *metrics.Run, err error) {
 			return "", nil, exit.Errorf(exit.Usage, "homellm results list", "%s has only one run in %s",
 				all[0].Fold.Started.Scenario.Name, r.Dir)
 		}
-		return "", nil, exit.Errorf(exit.Usage, "homellm results list", "there is no run %q in %s", name, r.Dir)
+		known := []string{Latest, Previous}
+		for _, run := range all {
+			known = append(known, run.Name)
+		}
+		return "", nil, exit.Errorf(exit.Usage, cmp.Or(syntax.Suggest(name, known), "homellm results list"),
+			"there is no run %q in %s", name, r.Dir)
 	}
 	return "", nil, exit.Errorf(exit.Usage, "give more of its name", "%d runs in %s begin with %q", len(found), r.Dir,
 		name)

@@ -12,7 +12,7 @@ import (
 
 // Pruning says which runs are removed and which are kept.
 type Pruning struct {
-	Keep    int           // the newest so many are kept
+	Keep    int           // how many of the newest are kept
 	Younger time.Duration // runs younger than this are kept; 0: age keeps none
 	DryRun  bool          // nothing is removed
 

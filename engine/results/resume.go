@@ -48,7 +48,7 @@ func Reopen(dir string) (*Folder, error) {
 	r := &Folder{Dir: dir, Journal: journal, Fold: &metrics.Run{}}
 	for _, e := range events {
 		r.Fold.Add(e)
-		r.Elapsed = e.At
+		r.Elapsed = max(r.Elapsed, e.At) // the cells of a fleet are stored one after another, whenever they were played
 	}
 	if len(events) == 0 { // killed before its first line was complete
 		id, err := NewID()

@@ -141,7 +141,7 @@ type Writer struct {
 // NewWriter masks what goes to w. Close writes what is held back; it does not close w.
 func NewWriter(w io.Writer) *Writer { return &Writer{w: w, by: asMask} }
 
-// NewStarWriter writes a star for every character of a secret.
+// NewStarWriter returns a writer that writes a star for every character of a secret.
 func NewStarWriter(w io.Writer) *Writer { return &Writer{w: w, by: asStars} }
 
 // Write implements io.Writer.

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// People paste what stands in manuals: the address with the path of an API on it.
+// People paste addresses from manuals, with the path of an API.
 func TestBaseURL(t *testing.T) {
 	for address, want := range map[string]string{
 		"http://h:1": "http://h:1", "h:1": "http://h:1", "http://h:1/": "http://h:1", "http://h:1/v1": "http://h:1",

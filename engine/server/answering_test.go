@@ -56,6 +56,7 @@ func TestProbe_NotHTTP(t *testing.T) {
 }
 
 func TestProbe_Silent(t *testing.T) {
+	t.Parallel() // it waits for seconds, as others here do
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

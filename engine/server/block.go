@@ -12,7 +12,7 @@ var shared = [][3]int{{1151, 1023, 1088}, {639, 511, 576}, {383, 255, 320}}
 // fill is a word that is one token in every vocabulary.
 const fill = " the"
 
-// kept is how many tokens of a repeated prompt were cached.
+// kept returns how many tokens of a repeated prompt were cached.
 type kept struct{ prompt, cached int }
 
 // learnBlock finds the cache's block size from what it keeps of prompts of known lengths; the third prompt has to

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 
 	"homellm/engine/engines"
@@ -25,9 +24,14 @@ type Report struct {
 	Silent   bool   // replies report no cached tokens at all
 	Doubtful bool   // not proven although it should be: figures contradict each other, or there were other clients
 	Partial  bool   // replies count only the computed part of a prompt
-	Twice    bool   // what replies count apart from the cached tokens holds these as well: they are in the sum twice
-	Why      string // why nothing is proven
-	Block    int    // measured block size of the cache in tokens; 0: known before, or not found
+	// the part of a prompt that replies count apart from the cached tokens includes them too: the sum has them twice
+	Twice bool
+	// how the replies contradict the server's own count of a prompt; empty: they agree, or the server has no such count
+	Odd string
+	// counters tell local from offloaded tokens, and of the repeated prompt their sum was what was cached
+	Tiers bool
+	Why   string // why nothing is proven
+	Block int    // measured block size of the cache in tokens; 0: known before, or not found
 
 	prompt string // the prompt that is in the server's cache when SelfTest returns
 }
@@ -68,6 +72,9 @@ type Known struct {
 	Block   int  // tokens in one block; 0: unknown
 	Told    bool // the server itself reports it
 	Context int  // context size in tokens; 0: unknown
+
+	// Count has the server count the tokens of a prompt as Send sends it; nil: the server cannot count.
+	Count func(ctx context.Context, prompt string) (int, error)
 }
 
 // enough is the length in tokens of a repeated prompt from which "nothing cached" means that the server caches
@@ -80,7 +87,7 @@ const enough = 2048
 // block size is measured. It returns an error if requests fail. A server that reports nothing is a result in the
 // Report.
 func (s *Side) SelfTest(ctx context.Context, known Known, send Send) (Report, error) {
-	t := selfTest{side: s, send: send}
+	t := selfTest{side: s, send: send, count: known.Count}
 	off := false
 	t.before, t.scrapeErr = s.scrapeIfAny(ctx)
 	if t.before != nil {
@@ -132,8 +139,9 @@ func (s *Side) SelfTest(ctx context.Context, known Known, send Send) (Report, er
 type selfTest struct {
 	side      *Side
 	send      Send
-	before    *Snapshot // includes every request so far; nil: there are no counters
-	scrapeErr error     // why there are none
+	count     func(context.Context, string) (int, error) // from Known
+	before    *Snapshot                                  // includes every request so far; nil: there are no counters
+	scrapeErr error                                      // why there are no counters
 }
 
 // once sends a prompt. The delta is that of the counters, if there are any.
@@ -169,7 +177,11 @@ func (t *selfTest) twice(ctx context.Context, prompt string) (report Report, siz
 	if n := replies[1].Prompt; n != nil {
 		size = *n
 	}
-	report.judge(replies, deltas, t.side.engine.Metrics, t.scrapeErr)
+	whole := 0
+	if t.count != nil {
+		whole, _ = t.count(ctx, prompt) // without a count, the replies decide
+	}
+	report.judge(replies, whole, deltas, t.side.engine.Metrics, t.scrapeErr)
 	return report, size, nil
 }
 
@@ -186,11 +198,18 @@ func (s *Side) scrapeIfAny(ctx context.Context) (*Snapshot, error) {
 
 // judge decides from both replies and the counters which report is true. "Nothing of the repeated prompt was cached"
 // is a report too, if the server says so or if its counters account for the whole prompt and show no hit.
-func (r *Report) judge(replies [2]Reply, deltas [2]Delta, n *engines.Metrics, scrapeErr error) {
-	r.Partial, r.Twice = partial(replies), doubled(replies)
+//
+// Whole is the server's own count of the prompt; 0: unknown.
+func (r *Report) judge(replies [2]Reply, whole int, deltas [2]Delta, n *engines.Metrics, scrapeErr error) {
+	first, repeated := replies[0].usage(), replies[1].usage()
+	r.Partial, r.Twice = partial(first, repeated), doubled(first, repeated)
+	twice, known, odd := compareCounts(first, repeated, whole)
+	if r.Odd = odd; known {
+		r.Partial, r.Twice = false, twice
+	}
 	for i := range replies {
-		if whole, why := r.Whole(replies[i]); why == "" {
-			replies[i].Prompt = whole
+		if n, why := r.Whole(replies[i]); why == "" {
+			replies[i].Prompt = n
 		}
 	}
 	second := replies[1]
@@ -209,6 +228,7 @@ func (r *Report) judge(replies [2]Reply, deltas [2]Delta, n *engines.Metrics, sc
 		if r.Counters = counted(n, deltas, r.InReply, second.Cached); r.Counters == "" {
 			whys = append(whys, "none of its counters showed the repetition ("+n.Families()+")")
 		}
+		r.Tiers = deltas[1].tiered(second.Cached, r.Counters)
 	}
 	if r.InReply || r.Counters != "" {
 		return
@@ -228,26 +248,6 @@ func (r *Report) judge(replies [2]Reply, deltas [2]Delta, n *engines.Metrics, sc
 	}
 }
 
-// partial reports whether the count of a repeated prompt is smaller than the prompt, or missing: the server counts
-// what it computed.
-func partial(replies [2]Reply) bool {
-	first, second := replies[0].Prompt, replies[1].Prompt
-	return first != nil && (second == nil || *second < *first)
-}
-
-// doubled reports whether the part of a prompt that is counted apart from the cached tokens is the same of a new prompt
-// and of its repetition, of which more was cached: it is the whole prompt.
-func doubled(replies [2]Reply) bool {
-	first, second := replies[0], replies[1]
-	cached := func(r Reply) int {
-		if r.Cached == nil {
-			return 0
-		}
-		return *r.Cached
-	}
-	return first.Input != nil && second.Input != nil && *first.Input == *second.Input && cached(second) > cached(first)
-}
-
 // Whole is a prompt's token count, cached or not; nil with the reason if the reply does not have it.
 func (r Report) Whole(reply Reply) (tokens *int, why string) {
 	switch {
@@ -258,8 +258,14 @@ func (r Report) Whole(reply Reply) (tokens *int, why string) {
 	case reply.Prompt == nil || reply.Cached == nil:
 		return nil, "the server counts what it computed of a prompt, and does not say how much of it was cached"
 	}
+	if reply.Input != nil { // the prompt's count is a sum that includes the cached tokens
+		return reply.Prompt, ""
+	}
 	return new(*reply.Prompt + *reply.Cached), ""
 }
+
+// usage returns the prompt counts of a reply.
+func (r Reply) usage() usage { return usage{r.Prompt, r.Input, r.Cached} }
 
 // wrong says why the cached tokens of both replies are not a valid report; empty if they are.
 func wrong(replies [2]Reply) string {
@@ -417,21 +423,5 @@ func (s *Side) repeat(ctx context.Context, r Report, send Send) (int, error) {
 	return *n, nil
 }
 
-// canaryWords are short and common, so that no tokenizer makes fewer tokens of them than words.
-var canaryWords = strings.Fields(`stone river cloud table green window paper seven market silver garden winter
-	letter bridge yellow morning forest candle orange simple mirror circle pocket summer ladder copper`)
-
-// wordsOf is how many words give at least three blocks and one token.
-func wordsOf(block int) int { return 4*block + 8 }
-
-// NewText is a text of so many words that is new to every server.
+// NewText returns a text with a number of words that is new to every server.
 func (s *Side) NewText(words int) string { return canary(s.config.Draw, words) }
-
-// canary writes a prompt of so many words that is new to every server.
-func canary(draw func(n uint64) uint64, n int) string {
-	words := make([]string, 0, n)
-	for range n {
-		words = append(words, canaryWords[draw(uint64(len(canaryWords)))])
-	}
-	return fmt.Sprintf("%016x %s", draw(math.MaxUint64), strings.Join(words, " "))
-}

@@ -33,8 +33,8 @@ type cacheServer struct {
 	foreign     bool // another client's request ends with each of ours
 	partial     bool // a prompt's count leaves out what was cached
 	zero        bool // a prompt that was cached is counted as none
-	apart       bool // what was not cached is counted apart, and the prompt is the sum
-	twice       bool // the same, but the part holds what was cached as well
+	apart       bool // uncached tokens are counted apart, and the prompt is the sum
+	twice       bool // the same, but the part includes what was cached
 }
 
 func (c *cacheServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -277,8 +277,8 @@ func TestSelfTest_Partial(t *testing.T) {
 	}
 }
 
-// By the definition of Anthropic's API a prompt is what its reply counts apart and what was cached; some servers have
-// the cached tokens in both. The self-test tells them apart, and proves the report of either.
+// By the definition of Anthropic's API a prompt is the sum of the input count and the cached tokens; some servers
+// include the cached tokens in both. The self-test distinguishes them, and proves the report of either.
 func TestSelfTest_Apart(t *testing.T) {
 	for name, tt := range map[string]struct {
 		server *cacheServer
@@ -299,6 +299,44 @@ func TestSelfTest_Apart(t *testing.T) {
 			}
 			if n, why := report.Whole(later); n == nil || *n != tt.want || why != "" {
 				t.Errorf("a prompt has %v tokens (%s), want %d", n, why, tt.want)
+			}
+		})
+	}
+}
+
+// There are two reasons why the input count of two replies may be the same. The server's own count of the prompt
+// decides between them, and exposes a server that contradicts itself. Without such a count the definition applies where
+// possible.
+func TestReport_CountedPrompt(t *testing.T) {
+	reply := func(input, cached, written int) Reply {
+		return Reply{Input: &input, Cached: &cached, Prompt: new(input + cached + written), Source: "usage"}
+	}
+	mute := Reply{Input: new(1), Prompt: new(1), Source: "usage"}
+	for name, tt := range map[string]struct {
+		replies [2]Reply
+		counted int
+		later   Reply
+		want    int // tokens of the prompt of the later reply
+		odd     string
+	}{
+		"written, then read":            {[2]Reply{reply(3, 0, 30), reply(3, 30, 0)}, 0, reply(4, 40, 0), 44, ""},
+		"written, then read, counted":   {[2]Reply{reply(3, 0, 30), reply(3, 30, 0)}, 33, reply(4, 40, 0), 44, ""},
+		"held in both":                  {[2]Reply{reply(33, 0, 0), reply(33, 32, 0)}, 0, reply(44, 40, 0), 44, ""},
+		"held in both, counted":         {[2]Reply{reply(33, 0, 0), reply(33, 32, 0)}, 33, reply(44, 40, 0), 44, ""},
+		"held in both, written as well": {[2]Reply{reply(33, 0, 32), reply(33, 32, 0)}, 33, reply(44, 40, 0), 44, ""},
+		"another count": {[2]Reply{reply(33, 0, 0), reply(1, 32, 0)}, 30, reply(4, 40, 0), 44,
+			"count_tokens says that a prompt has 30 tokens, and the replies to it count 33 besides 0 cached and 1 besides 32 cached"},
+		"what was cached is not told": {[2]Reply{{Input: new(33), Prompt: new(33)}, mute}, 33, reply(4, 40, 0), 44,
+			"33 without saying what was cached and 1 without"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var r Report
+			r.judge(tt.replies, tt.counted, [2]Delta{}, nil, nil)
+			if n, why := r.Whole(tt.later); n == nil || *n != tt.want {
+				t.Errorf("%v tokens (%s), want %d", n, why, tt.want)
+			}
+			if (r.Odd == "") != (tt.odd == "") || !strings.Contains(r.Odd, tt.odd) {
+				t.Errorf("odd: %q, want %q", r.Odd, tt.odd)
 			}
 		})
 	}

@@ -82,7 +82,7 @@ type Reply struct {
 	Completion *int
 	Cached     *int
 	Computed   *int   // prompt tokens that were not cached, if the reply reports them besides Cached
-	Input      *int   // of Prompt, what the reply counts apart from the cached tokens, if its API does so
+	Input      *int   // the part of Prompt that the reply counts apart from the cached tokens, on APIs that do so
 	Source     string // source of Cached: usage or timings
 }
 
@@ -116,7 +116,10 @@ func (s *Side) Between(before, after *Snapshot, r Reply) Delta {
 		}
 	}
 	for _, c := range n.Counts {
-		if grown, ok := d.Sum(c.Counter, nil); ok {
+		if _, told := out.Values[c.Metric]; told {
+			continue
+		}
+		if grown, ok := d.Sum(c.Counter, c.Keep); ok {
 			out.Values[c.Metric] = grown
 		}
 	}
@@ -212,13 +215,18 @@ const (
 // count a request after its client has seen the end. After a second it returns the latest scrape, and [Side.Between]
 // says what is wrong with it.
 func (s *Side) AwaitCounters(ctx context.Context, before *Snapshot) (*Snapshot, error) {
+	return s.AwaitRequests(ctx, before, 1)
+}
+
+// AwaitRequests is [Side.AwaitCounters] for several requests.
+func (s *Side) AwaitRequests(ctx context.Context, before *Snapshot, requests int) (*Snapshot, error) {
 	deadline := time.Now().Add(awaitLimit)
 	for {
 		shot, err := s.Metrics(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if before == nil || s.counted(difference{before, shot}) || time.Now().After(deadline) {
+		if before == nil || s.counted(difference{before, shot}, requests) || time.Now().After(deadline) {
 			return shot, nil
 		}
 		select {
@@ -229,7 +237,8 @@ func (s *Side) AwaitCounters(ctx context.Context, before *Snapshot) (*Snapshot, 
 	}
 }
 
-func (s *Side) counted(d difference) bool {
+// counted reports whether the server is idle and has counted a number of requests, or a token if it counts none.
+func (s *Side) counted(d difference, requests int) bool {
 	if busy, ok := s.InFlight(d.after); ok && busy > 0 {
 		return false
 	}
@@ -237,10 +246,13 @@ func (s *Side) counted(d difference) bool {
 	if d.restarted(n) != "" {
 		return true // waiting will not help
 	}
-	for _, name := range append(append([]string{}, n.Finished...), n.Output) {
+	for _, name := range n.Finished {
 		if grown, ok := d.Sum(name, nil); ok {
-			return grown >= 1
+			return grown >= float64(requests)
 		}
+	}
+	if grown, ok := d.Sum(n.Output, nil); ok {
+		return grown >= 1
 	}
 	return true
 }

@@ -1,8 +1,12 @@
 package server
 
-import "cmp"
+import (
+	"cmp"
 
-// Document is what a probe learnt about an address, as documents say it. A key that is null has its reason in
+	"homellm/engine/engines"
+)
+
+// Document is what a probe learnt about an address, in the form of documents. A key that is null has its reason in
 // Unknown; a key that is absent does not apply.
 type Document struct {
 	URL           string            `json:"url"`
@@ -16,6 +20,7 @@ type Document struct {
 	BlockTokens   *int              `json:"block_tokens"`
 	Slots         *int              `json:"slots"`
 	Models        []ModelDocument   `json:"models"`
+	APIs          []Ability         `json:"apis"`
 	Capabilities  []Ability         `json:"capabilities"`
 	Notes         []string          `json:"notes"`
 	Unknown       map[string]string `json:"unknown"`
@@ -31,7 +36,7 @@ type ModelDocument struct {
 	Unknown       map[string]string `json:"unknown"`
 }
 
-// Ability is something that can be measured of a server, or cannot. OK is null where the self-test of a run decides.
+// Ability is something that a server can or cannot do. OK is null if the self-test of a run decides.
 type Ability struct {
 	Name    string            `json:"name"`
 	OK      *bool             `json:"ok"`
@@ -39,16 +44,16 @@ type Ability struct {
 	Unknown map[string]string `json:"unknown"`
 }
 
-// silent is the reason for what a server that answers does not tell.
+// silent is the reason for a fact that a server which answers does not report.
 const silent = "the server does not say"
 
-// Document returns what was found as documents say it.
+// Document returns what was found in the form of documents.
 func (f Found) Document() Document {
 	d := Document{
 		URL: f.URL, State: f.State, Detail: f.Detail, Simulated: f.Simulated, Simulation: f.Simulation,
 		ContextTokens: f.ContextTokens, BlockTokens: f.BlockTokens, Slots: f.Slots,
-		Models: []ModelDocument{}, Capabilities: []Ability{}, Notes: append([]string{}, f.Notes...),
-		Unknown: map[string]string{},
+		Models: []ModelDocument{}, APIs: Abilities(f.APIs), Capabilities: Abilities(f.Capabilities),
+		Notes: append([]string{}, f.Notes...), Unknown: map[string]string{},
 	}
 	why := silent
 	if f.State != Ready {
@@ -74,14 +79,19 @@ func (f Found) Document() Document {
 		missing(one.Unknown, "gpu_share", one.GPUShare, silent)
 		d.Models = append(d.Models, one)
 	}
-	for _, c := range f.Capabilities {
-		d.Capabilities = append(d.Capabilities, Ability{Name: c.Name, OK: new(c.OK), How: c.How,
-			Unknown: map[string]string{}})
-	}
 	return d
 }
 
-// OrWhy is a value of a document, or nil with the reason where there is none: the zero value stands for that.
+// Abilities returns capabilities in the form of documents.
+func Abilities(known []engines.Capability) []Ability {
+	out := []Ability{}
+	for _, c := range known {
+		out = append(out, Ability{Name: c.Name, OK: new(c.OK), How: c.How, Unknown: map[string]string{}})
+	}
+	return out
+}
+
+// OrWhy returns a value for a document, or nil after noting the reason if the value is zero, which means unknown.
 func OrWhy[T comparable](unknown map[string]string, key string, v T, why string) *T {
 	var zero T
 	if v == zero {

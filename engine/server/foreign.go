@@ -11,8 +11,8 @@ import (
 // ForeignLoad is what a server did for other clients between two scrapes, according to its counters.
 type ForeignLoad struct {
 	Ended   int // requests that ended
-	Prompt  int // prompt tokens read; 0 if they cannot be told from the run's own
-	Output  int // tokens generated; 0 if they cannot be told from the run's own
+	Prompt  int // prompt tokens read; 0 if they cannot be told apart from the run's own
+	Output  int // tokens generated; 0 if they cannot be told apart from the run's own
 	Running int // requests still running or waiting at the second scrape
 }
 
@@ -52,24 +52,30 @@ func (o ForeignLoad) String() string {
 // ForeignLoad returns the part of the difference between two scrapes that the request between them did not cause.
 // Cancelled requests of this client may end, or still run, at any time: their number is given, and neither they nor
 // their tokens are counted.
+func (s *Side) ForeignLoad(before, after *Snapshot, r Reply, given int) ForeignLoad {
+	load, _ := s.ForeignAmong(before, after, r, 1, given)
+	return load
+}
+
+// ForeignAmong is [Side.ForeignLoad] for several requests between the scrapes, of which own ended. Sum is the sum of
+// their replies. Told is false if the counters cannot tell them from requests of others.
 //
 // Requests are the evidence. Tokens are evidence only if an engine counts no requests: a server that generates past a
 // stop string, or reads a prompt twice, counts more than it reports.
-func (s *Side) ForeignLoad(before, after *Snapshot, r Reply, given int) ForeignLoad {
+func (s *Side) ForeignAmong(before, after *Snapshot, sum Reply, own, given int) (out ForeignLoad, told bool) {
 	n := s.engine.Metrics
 	if n == nil || before == nil || after == nil {
-		return ForeignLoad{}
+		return ForeignLoad{}, false
 	}
 	d := difference{before, after}
 	if d.restarted(n) != "" {
-		return ForeignLoad{}
+		return ForeignLoad{}, false
 	}
-	var out ForeignLoad
 	counted := false
 	for _, name := range n.Finished {
 		if grown, ok := d.Sum(name, nil); ok {
 			ended, _ := engines.Tokens(grown)
-			out.Ended, counted = max(ended-1-given, 0), true
+			out.Ended, counted = max(ended-own-given, 0), true
 			break
 		}
 	}
@@ -77,27 +83,27 @@ func (s *Side) ForeignLoad(before, after *Snapshot, r Reply, given int) ForeignL
 		out.Running = max(busy-given, 0)
 	}
 	if given > 0 {
-		return out
+		return out, counted
 	}
-	more := func(name string, own *int) int {
+	more := func(name string, of *int) (tokens int, ok bool) {
 		grown, ok := d.Exact(name)
 		if counted {
 			grown, ok = d.Sum(name, nil)
 		}
-		if !ok || own == nil {
-			return 0
+		if !ok || of == nil {
+			return 0, false
 		}
-		tokens, _ := engines.Tokens(grown)
-		return max(tokens-*own, 0)
+		tokens, _ = engines.Tokens(grown)
+		return max(tokens-*of, 0), true
 	}
 	if n.Whole {
-		out.Prompt = more(n.Prompt, r.Prompt)
+		out.Prompt, _ = more(n.Prompt, sum.Prompt)
 	}
-	out.Output = more(n.Output, r.Completion)
+	out.Output, told = more(n.Output, sum.Completion)
 	if counted && out.Ended == 0 && out.Running == 0 {
-		return ForeignLoad{} // one request ended and none is running: the counts are its own
+		return ForeignLoad{}, true // as many requests ended as were sent and none is running: the counts are theirs
 	}
-	return out
+	return out, told || counted
 }
 
 // Restarted says how two scrapes show a restart of the server between them; empty if they do not.

@@ -79,3 +79,42 @@ func TestForeignLoad(t *testing.T) {
 		t.Errorf("sum %+v: what runs is not added up, because it is the same request in several turns", sum)
 	}
 }
+
+// Three requests of our own ended, with prompts of 100 tokens and replies of 20.
+func TestForeignAmong(t *testing.T) {
+	for name, c := range map[string]struct {
+		engine                         string
+		ended, prompt, output, running int // growth, and what runs at the end
+		given                          int
+		want                           ForeignLoad
+		told                           bool
+	}{
+		"ours":               {engine: "vllm", ended: 3, prompt: 300, output: 60, told: true},
+		"ours, and a failed": {engine: "vllm", ended: 4, prompt: 400, output: 65, given: 1, told: true},
+		"another": {engine: "vllm", ended: 4, prompt: 500, output: 90,
+			want: ForeignLoad{Ended: 1, Prompt: 200, Output: 30}, told: true},
+		"another runs": {engine: "vllm", ended: 3, prompt: 300, output: 60, running: 1, want: ForeignLoad{Running: 1},
+			told: true},
+		"no requests are counted, ours": {engine: "llamacpp", ended: -1, prompt: 90, output: 60, told: true},
+		"no requests are counted, another": {engine: "llamacpp", ended: -1, prompt: 90, output: 70,
+			want: ForeignLoad{Output: 10}, told: true},
+		"no requests are counted, and a failed": {engine: "llamacpp", ended: -1, prompt: 90, output: 70, given: 1},
+		"no metrics":                            {engine: "ollama", ended: 9, prompt: 900, output: 900},
+	} {
+		t.Run(name, func(t *testing.T) {
+			side, err := NewSide(Config{BaseURL: "http://127.0.0.1:1", Engine: c.engine, Model: "m"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			before, ended := scrape(t, 7, 1000, 1000, 0), 7+c.ended
+			if c.ended < 0 {
+				before, ended = scrape(t, -1, 1000, 1000, 0), -1
+			}
+			got, told := side.ForeignAmong(before, scrape(t, ended, 1000+c.prompt, 1000+c.output, c.running),
+				Reply{Prompt: new(300), Completion: new(60)}, 3, c.given)
+			if got != c.want || told != c.told {
+				t.Errorf("got %+v (%v), want %+v (%v)", got, told, c.want, c.told)
+			}
+		})
+	}
+}

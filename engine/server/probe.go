@@ -22,7 +22,7 @@ const (
 	StartingUp State = "starting_up" // an LLM server that says it is not ready yet
 	Ready      State = "ready"       // it answers as an LLM server does
 	Failing    State = "failing"     // an LLM server that says it is broken
-	Locked     State = "locked"      // an API that wants a key, or another one
+	Locked     State = "locked"      // an API that requires a key, or a different one
 	PortBusy   State = "port_busy"   // something else listens there
 )
 
@@ -40,6 +40,7 @@ type Found struct {
 	ContextTokens *int                 // served context, if all its models share one
 	BlockTokens   *int                 // tokens in one block of the prefix cache
 	Slots         *int                 // requests it runs at the same time
+	APIs          []engines.Capability // optional APIs that it is known to serve, or not to serve
 	Capabilities  []engines.Capability // what can be measured here and from which source, in a fixed order
 	Notes         []string             // what a user should know about the numbers
 }
@@ -204,7 +205,8 @@ func probe(ctx context.Context, base string, client *http.Client) (Found, error)
 	f.Version, f.Simulation, f.Models, f.Notes = facts.Version, facts.Simulation, facts.Models, facts.Notes
 	f.BlockTokens, f.Slots = facts.BlockTokens, facts.Slots
 	f.ContextTokens = commonContext(f.Models)
-	f.Capabilities = lastOfEach(slices.Concat(engine.Capabilities, facts.Capabilities))
+	f.APIs = engines.LastOfEach(slices.Concat(engine.Serving(f.Version), facts.APIs))
+	f.Capabilities = engines.LastOfEach(slices.Concat(engine.Capabilities, facts.Capabilities))
 	return f, nil
 }
 
@@ -271,18 +273,4 @@ func commonContext(models []engines.Model) *int {
 		}
 	}
 	return common
-}
-
-// lastOfEach keeps the position of the first and the value of the last capability of each name, so that what was seen
-// replaces what the engine's table says.
-func lastOfEach(all []engines.Capability) []engines.Capability {
-	var out []engines.Capability
-	for _, c := range all {
-		if i := slices.IndexFunc(out, func(o engines.Capability) bool { return o.Name == c.Name }); i >= 0 {
-			out[i] = c
-			continue
-		}
-		out = append(out, c)
-	}
-	return out
 }

@@ -44,6 +44,12 @@ func play(t *testing.T, routes map[string]answer, unknown answer) *httptest.Serv
 
 var fastAPI404 = answer{404, "application/json", `{"detail":"Not Found"}`}
 
+// what a list of routes says about an API
+const (
+	hasRoute = "its list of routes has it"
+	noRoute  = "its list of routes does not have it"
+)
+
 const vllmModels = `{"object":"list","data":[{"id":"Qwen/Qwen2.5-7B-Instruct","object":"model","created":1779866853,"owned_by":"vllm","root":"Qwen/Qwen2.5-7B-Instruct","parent":null,"max_model_len":8192,"permission":[]}]}`
 
 const smallMetrics = "# TYPE vllm:prompt_tokens_total counter\nvllm:prompt_tokens_total{model_name=\"m\"} 0.0\n# " +
@@ -62,7 +68,7 @@ var probeTests = []struct {
 		routes: map[string]answer{
 			"/health": {200, "", ""}, "/version": js(`{"version":"0.27.1"}`), "/v1/models": js(vllmModels),
 			"/metrics":      {200, "text/plain; version=0.0.4; charset=utf-8", smallMetrics},
-			"/openapi.json": js(`{"openapi":"3.1.0","paths":{"/health":{},"/reset_prefix_cache":{"post":{}}}}`),
+			"/openapi.json": js(`{"openapi":"3.1.0","paths":{"/health":{},"/reset_prefix_cache":{"post":{}},"/v1/messages":{"post":{}}}}`),
 			"/server_info":  js(`{"config":"..."}`), // dev mode has it as SGLang does
 		},
 		unknown: fastAPI404,
@@ -370,8 +376,15 @@ func TestProbe(t *testing.T) {
 			if !strings.Contains(notes, tt.note) || tt.note == "" && notes != "" {
 				t.Errorf("notes = %q, want %q", notes, tt.note)
 			}
+			apis := engines.Of(got.Engine).Serving(got.Version)
+			if _, told := tt.routes["/openapi.json"]; told { // it takes precedence over the table
+				apis = []engines.Capability{{Name: "responses", How: noRoute}, {Name: "messages", OK: true, How: hasRoute}}
+			}
+			if diff := cmp.Diff(apis, got.APIs); diff != "" {
+				t.Errorf("APIs (-want +got):\n%s", diff)
+			}
 			tt.want.URL = s.URL
-			got.Capabilities, got.Notes, got.Status = nil, nil, 0
+			got.APIs, got.Capabilities, got.Notes, got.Status = nil, nil, nil, 0
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("found (-want +got):\n%s", diff)
 			}

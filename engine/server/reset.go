@@ -11,8 +11,8 @@ import (
 // CanReset reports whether a way to drop the cache is known. [Side.VerifyReset] finds out whether it works.
 func (s *Side) CanReset() bool { return s.engine.API.Reset != nil || s.config.ResetPath != "" }
 
-// ResetCache asks the server to drop its prefix cache. An agreement is no proof (vLLM answers 200 when it refused):
-// see [Side.VerifyReset]. The server must be idle.
+// ResetCache asks the server to drop its prefix cache. A successful answer proves nothing (vLLM answers 200 when it
+// refused): see [Side.VerifyReset]. The server must be idle.
 func (s *Side) ResetCache(ctx context.Context) error {
 	var err error
 	api := s.engine.API

@@ -14,7 +14,7 @@ import (
 	"homellm/engine/engines"
 )
 
-// router answers as llama-server without a model of its own does (b11434): a model is loaded by a request for it,
+// router answers like a llama-server that was started without a model (b11434): a model is loaded by a request for it,
 // unless that says otherwise.
 type router struct {
 	mu     sync.Mutex

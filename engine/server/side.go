@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 
@@ -61,7 +63,7 @@ func NewSide(c Config) (*Side, error) {
 // Engine is the server's engine.
 func (s *Side) Engine() engines.Engine { return s.engine }
 
-// NewPrompt is a prompt of at least so many words that is new to every server.
+// NewPrompt returns a prompt with at least a number of words that is new to every server.
 func (s *Side) NewPrompt(words int) string {
 	draw := rand.Uint64N
 	if s != nil {
@@ -96,4 +98,23 @@ func (s *Side) tokens(ctx context.Context, in engines.Input) ([]int, error) {
 		return nil, fmt.Errorf("tokenising with %s: %w", s.engine.Title, err)
 	}
 	return ids, nil
+}
+
+// CountPrompt has the server count the tokens of a question in the form of the messages API, without answering it. It
+// sends the keys of the request's body too, because some of them change the prompt that the template makes.
+func (s *Side) CountPrompt(ctx context.Context, keys map[string]any, text string) (int, error) {
+	body := maps.Clone(keys)
+	if body == nil {
+		body = map[string]any{}
+	}
+	body["model"], body["messages"] = s.config.Model, []engines.Message{{Role: "user", Content: text}}
+	r := s.at.Call(ctx, http.MethodPost, "/v1/messages/count_tokens", body, engines.SideLimit)
+	if err := r.Failure(); err != nil {
+		return 0, fmt.Errorf("counting a prompt: %w", err)
+	}
+	n, ok := r.Count("input_tokens")
+	if !ok || n <= 0 {
+		return 0, errors.New("counting a prompt: the reply holds no count")
+	}
+	return n, nil
 }

@@ -1,22 +1,17 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"math"
 	"net/http"
-
-	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 
 	"homellm/engine/engines"
 )
 
 // Snapshot is one scrape of a server's metrics.
 type Snapshot struct {
-	families map[string]*dto.MetricFamily
+	families map[string]*family
 }
 
 // HasMetrics reports whether the engine can have a metrics endpoint.
@@ -49,20 +44,19 @@ func parse(r engines.Response) (*Snapshot, error) {
 	if err := r.Failure(); err != nil {
 		return nil, err
 	}
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(bytes.NewReader(r.Body))
+	all, err := families(string(r.Body))
 	if err != nil {
 		return nil, fmt.Errorf("the reply is not Prometheus text: %w", err)
 	}
-	if len(families) == 0 {
+	if len(all) == 0 {
 		return nil, fmt.Errorf("the reply holds no metric")
 	}
-	return &Snapshot{families}, nil
+	return &Snapshot{all}, nil
 }
 
 // family finds a counter or gauge under its name, with or without the _total that prometheus_client appends. The
 // _created series of a counter is an instant with another name, and never part of it.
-func (s *Snapshot) family(name string) (*dto.MetricFamily, bool) {
+func (s *Snapshot) family(name string) (*family, bool) {
 	for _, n := range []string{name + "_total", name} {
 		if f, ok := s.families[n]; ok {
 			return f, true
@@ -77,29 +71,6 @@ func (s *Snapshot) Has(name string) bool {
 	return ok
 }
 
-// value is the number of a counter, gauge or untyped series.
-func value(m *dto.Metric) (float64, bool) {
-	switch {
-	case m.Counter != nil:
-		return m.Counter.GetValue(), true
-	case m.Gauge != nil:
-		return m.Gauge.GetValue(), true
-	case m.Untyped != nil:
-		return m.Untyped.GetValue(), true
-	}
-	return 0, false
-}
-
-// label is the value of a label, empty if the series does not have it.
-func label(m *dto.Metric, name string) string {
-	for _, l := range m.GetLabel() {
-		if l.GetName() == name {
-			return l.GetValue()
-		}
-	}
-	return ""
-}
-
 // sum adds the series of a family that keep accepts (nil: all). It is absent if there is none, or if one of them is
 // not a number: NaN means unknown, which is not 0.
 func (s *Snapshot) sum(name string, keep func(label func(string) string) bool) (float64, bool) {
@@ -108,11 +79,11 @@ func (s *Snapshot) sum(name string, keep func(label func(string) string) bool) (
 		return 0, false
 	}
 	total, any := 0.0, false
-	for _, m := range f.GetMetric() {
-		if keep != nil && !keep(func(name string) string { return label(m, name) }) {
+	for _, m := range f.samples {
+		if keep != nil && !keep(m.label) {
 			continue
 		}
-		v, ok := value(m)
+		v, ok := f.value(m)
 		if !ok || math.IsNaN(v) || math.IsInf(v, 0) {
 			return 0, false
 		}
@@ -124,24 +95,19 @@ func (s *Snapshot) sum(name string, keep func(label func(string) string) bool) (
 // histogram is the sum and the count of a histogram over all its series.
 func (s *Snapshot) histogram(name string) (sum, count float64, ok bool) {
 	f, found := s.families[name]
-	if !found {
+	if !found || !f.histogram() {
 		return 0, 0, false
 	}
-	for _, m := range f.GetMetric() {
-		if h := m.GetHistogram(); h != nil {
-			sum, count, ok = sum+h.GetSampleSum(), count+float64(h.GetSampleCount()), true
-		}
-	}
-	return sum, count, ok && !math.IsNaN(sum) && !math.IsInf(sum, 0)
+	return f.sum, f.count, !math.IsNaN(f.sum) && !math.IsInf(f.sum, 0)
 }
 
 // Label is a label of the first series of a family.
 func (s *Snapshot) Label(family, name string) (string, bool) {
 	f, ok := s.family(family)
-	if !ok || len(f.GetMetric()) == 0 {
+	if !ok {
 		return "", false
 	}
-	return label(f.GetMetric()[0], name), true
+	return f.samples[0].label(name), true
 }
 
 // InFlight is the number of requests running or waiting in the server; if none is ours, they are other clients'.

@@ -25,7 +25,7 @@ func (e endpoint) stranger(ctx context.Context, seen engines.Responses) (State, 
 	}
 	var last error
 	timedOut := 0
-	for _, path := range slices.Sorted(maps.Keys(seen)) { // the page at / tells most
+	for _, path := range slices.Sorted(maps.Keys(seen)) { // / comes first: its page tells most
 		r := seen[path]
 		if r.Err == nil {
 			return PortBusy, answering(r)
@@ -78,8 +78,8 @@ func (e endpoint) refusal(r engines.Response) (State, string, bool) {
 	return "", "", false
 }
 
-// locked describes a server that asks for a key at a path. One that fails although it was given a key has another
-// reason.
+// locked describes a server that asks for a key at a path. A server that fails although it was given a key is failing
+// for another reason.
 func (e endpoint) locked(path string, r engines.Response) (State, string) {
 	said := refusalOf(path, r)
 	if _, keyed := e.client.Transport.(bearer); keyed && r.Status >= http.StatusInternalServerError {
@@ -88,7 +88,7 @@ func (e endpoint) locked(path string, r engines.Response) (State, string) {
 	return Locked, fmt.Sprintf("%s (%s)", e.wantsKey(r.Status), said)
 }
 
-// refusalOf is what a server says in place of a path.
+// refusalOf describes an error that a server returned for a path.
 func refusalOf(path string, r engines.Response) string {
 	said := fmt.Sprintf("%s answers HTTP %d", path, r.Status)
 	if text := r.Message(); text != "" {

@@ -25,7 +25,7 @@ type holding struct {
 	most int64
 }
 
-// take says whether there is room for so many more bytes.
+// take reports whether there is room for a number of further bytes.
 func (h *holding) take(n int64) bool {
 	if all := h.all.Add(n); all > h.most && all > h.own+n {
 		h.all.Add(-n)

@@ -64,7 +64,7 @@ func TestUnsentRequestEnds(t *testing.T) {
 	})
 }
 
-// Thirty streams that are not read would hold twice the bound. They take no more than it, and the simulator continues.
+// Thirty unread streams would hold twice the bound. They do not exceed it, and the simulator continues.
 func TestUnreadStreamsAreBounded(t *testing.T) {
 	const streams, bound = 30, 48 << 20
 	s, err := New(Config{GPU: "H200 SXM", Speed: 1000})
@@ -110,7 +110,7 @@ func TestUnreadStreamsAreBounded(t *testing.T) {
 	}
 }
 
-// A request that does not fit with the others is refused; a single one is always accepted.
+// A request that does not fit beside the others is refused; a single one is always accepted.
 func TestBusy(t *testing.T) {
 	virtual(t, Config{}, func(b *bench) {
 		b.s.held.Store(mostHeld)

@@ -38,6 +38,7 @@ type kvCache struct {
 	blocks []kvBlock
 	index  map[digest][]int32 // blocks that hold a digest; two may hold the same, as in vLLM
 	free   int                // blocks in the free queue
+	host   hostCache
 }
 
 // kvBlock is one block. The free queue is a ring through the blocks; the last one of the slice
@@ -137,6 +138,7 @@ func (c *kvCache) reset() bool {
 		c.blocks[id].cached = false
 	}
 	clear(c.index)
+	c.host = hostCache{room: c.host.room}
 	return true
 }
 
@@ -155,6 +157,7 @@ func (c *kvCache) forget(id int32) {
 	}
 	if len(ids) == 0 {
 		delete(c.index, b.digest)
+		c.host.put(b.digest)
 		return
 	}
 	c.index[b.digest] = ids

@@ -13,8 +13,9 @@ type Config struct {
 	APIKey      string   // if set, /v1 needs it as a bearer token
 
 	ContextTokens    int // longest prompt and reply together; 0: 32768, or what the KV cache holds if that is less
-	BlockTokens      int // what is found in the cache are whole blocks of so many tokens, a multiple of 16; 0: 16
+	BlockTokens      int // the cache serves whole blocks of this many tokens, a multiple of 16; 0: 16
 	KVTokens         int // size of the KV cache; 0: what fits together with the weights
+	HostTokens       int // what the KV cache evicts and the host's memory keeps; 0: nothing
 	MaxNumSeqs       int // requests that run at once, others queue; 0: 256
 	MaxBatchedTokens int // tokens of one engine step; 0: 2048, or 8192 with 70 GiB and more
 
@@ -24,8 +25,8 @@ type Config struct {
 	StartupDelay time.Duration // how long every route answers 503 at first
 
 	Thinking  int           // tokens of reasoning of a reply that is asked to think; 0: 160, negative: it never thinks
-	KeepAlive time.Duration // after so long without a request the model is unloaded, and its cache with it; 0: never
-	LoadTime  time.Duration // what loading it again takes, not divided by Speed; 0: 2 s
+	KeepAlive time.Duration // the model and its cache are unloaded after this long without a request; 0: never
+	LoadTime  time.Duration // how long it takes to load again, not divided by Speed; 0: 2 s
 
 	// Scale, if set, returns a further factor on a duration, for drift and steps: elapsed is the time since
 	// New, n the number of the request that the duration belongs to (the oldest one of an engine step).
@@ -53,7 +54,7 @@ type Wire struct {
 	RoleEarly       bool   // the role chunk comes with the headers, not with the first token
 	Reasoning       string // key of the reasoning channel: "reasoning", "reasoning_content", "both"; "": the version's
 	ReasoningTokens int    // tokens of reasoning before every chat answer
-	WholeInput      bool   // input_tokens of /v1/messages hold what was cached as well
+	WholeInput      bool   // input_tokens of /v1/messages includes cached tokens
 }
 
 // simulated marks a version as that of the simulator, so that no report can take it for vLLM's.

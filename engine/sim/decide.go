@@ -6,11 +6,13 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"homellm/engine/quality"
 )
 
-// decide is the rule by which a reply calls a tool. Lines "CALL NAME {arguments}" of the question, or else of the
-// system message, are followed one a round. Without them a tool is called first that the request demands or the
-// question names.
+// decide returns the tool calls of a reply. Lines "CALL NAME {arguments}" in the question, or else in the system
+// message, are followed, one per round. Without such lines, the first round calls a tool that the request requires or
+// the question names.
 func (q *request) decide(messages []Message) []Call {
 	last := len(messages) - 1
 	for last >= 0 && messages[last].Role != "user" {
@@ -46,7 +48,7 @@ func (q *request) decide(messages []Message) []Call {
 	return nil
 }
 
-// callsOf are the calls that lines of a text ask for.
+// callsOf returns the calls that the lines of a text ask for.
 func callsOf(text string) (out []Call) {
 	for line := range strings.SplitSeq(text, "\n") {
 		rest, ok := strings.CutPrefix(strings.TrimSpace(line), callLine)
@@ -67,7 +69,7 @@ func callsOf(text string) (out []Call) {
 	return out
 }
 
-// wordOf is the first word of a question that looks like a name of something, such as parser.go.
+// wordOf returns the first word of a question that looks like the name of a file or the like, such as parser.go.
 func wordOf(asked string) string {
 	for word := range strings.FieldsSeq(asked) {
 		if word = strings.Trim(word, ".,;:?!\"'`()"); strings.ContainsAny(word, "./_") {
@@ -77,7 +79,7 @@ func wordOf(asked string) string {
 	return "text"
 }
 
-// schemaOf is the part of a JSON Schema that the simulator keeps to.
+// schemaOf is the part of JSON Schema that the simulator supports.
 type schemaOf struct {
 	Type       any                        `json:"type"`
 	Properties map[string]json.RawMessage `json:"properties"`
@@ -90,7 +92,7 @@ type schemaOf struct {
 	MaxLength  *int                       `json:"maxLength"`
 }
 
-// sample is a value that keeps to a schema, the same each time; texts in it are the one that is given.
+// sample returns a value that matches a schema, the same each time; every string in it is the given text.
 func sample(raw json.RawMessage, text string) any {
 	var s schemaOf
 	if json.Unmarshal(raw, &s) != nil {
@@ -130,7 +132,7 @@ func sample(raw json.RawMessage, text string) any {
 	return object
 }
 
-// fitted is a text of a length that the schema allows.
+// fitted pads or cuts a text to a length that the schema allows.
 func (s schemaOf) fitted(text string) string {
 	runes := []rune(text)
 	for len(runes) < s.MinLength {
@@ -142,7 +144,7 @@ func (s schemaOf) fitted(text string) string {
 	return string(runes)
 }
 
-// formatted is a reply in the form that the request asks for.
+// formatted returns a reply in the format that the request asks for.
 func (q *request) formatted(text string, conversation []Message) string {
 	f := q.ResponseFormat
 	switch {
@@ -155,10 +157,24 @@ func (q *request) formatted(text string, conversation []Message) string {
 	return text
 }
 
-// say is the answer to a conversation, in the configured way if there is one.
+// say returns the answer to a conversation, from the configured function if there is one.
 func (s *Server) say(messages []Message) string {
 	if s.cfg.Answer != nil {
-		return s.cfg.Answer(messages, answer)
+		return s.cfg.Answer(messages, known)
+	}
+	return known(messages)
+}
+
+// known is the answer to one of the questions of the scenario quality-smoke, which cannot be quoted, or a quotation.
+func known(messages []Message) string {
+	for _, m := range slices.Backward(messages) {
+		if m.Role != "user" {
+			continue
+		}
+		if text, ok := quality.Answer(m.Content); ok {
+			return text
+		}
+		break
 	}
 	return answer(messages)
 }

@@ -6,9 +6,9 @@
 // cache with vLLM's rules, roofline durations from a GPU table and a model table, a FIFO queue, preemption by
 // recompute, vLLM's routes, bodies, errors and metrics, and faults on demand.
 //
-// It does not model the scheduling noise of a real engine, speculative decoding, several tokens in one chunk (except
-// on demand), sliding-window attention, quantised KV caches, log-probabilities and more than one
-// choice in a reply. A request for one of these is refused with 400 rather than faked.
+// It does not model the scheduling noise of a real engine, speculative decoding, several tokens in one chunk (except on
+// demand), sliding-window attention, quantised KV caches, log-probabilities and more than one choice in a reply. A
+// request for one of these is refused with 400 rather than faked.
 //
 // Time is plain time.Now and timers. Inside a testing/synctest bubble the simulator therefore runs in virtual time,
 // and every chunk is written at exactly the instant in the ledger.

@@ -9,7 +9,7 @@ import (
 // object is a JSON object.
 type object = map[string]any
 
-// null is a field that is there without a value. vLLM tells it apart from one that is not there.
+// null is the value of a field that is present but empty, which vLLM distinguishes from an absent field.
 var null = json.RawMessage("null")
 
 // encode writes a value as vLLM does, without escaping < > &.
@@ -23,7 +23,7 @@ func encode(v any) json.RawMessage {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
-// orDefault is a value, or another where it is 0.
+// orDefault returns a value, or a default if it is 0.
 func orDefault(v, otherwise int) int {
 	if v == 0 {
 		return otherwise

@@ -23,8 +23,8 @@ type engine struct {
 	scale     func(elapsed time.Duration, n int) float64
 	noCache   bool
 	keepAlive time.Duration // idle time after which the model is unloaded; 0: never
-	loadTime  time.Duration // of loading it again
-	grain     int           // blocks of the cache's bookkeeping in one that can be found
+	loadTime  time.Duration // how long it takes to load again
+	grain     int           // cache hits are multiples of this many blocks
 	started   time.Time
 	done      chan struct{} // closed by stop
 	wake      chan struct{} // a sequence was added while the engine waits for one to become ready
@@ -60,13 +60,15 @@ type sequence struct {
 
 	out       chan time.Time // when each token of the reply appears; buffered for all of them
 	cached    int            // prompt tokens found in the cache when first scheduled
+	offloaded int            // of those, the ones that were loaded from the host's memory
+	loading   int            // tokens that the next step loads from there
 	preempted int            // how often it lost its blocks
 }
 
 // instants are those of one sequence; zero before they come.
 type instants struct {
 	arrival  time.Time
-	ready    time.Time // the front end hands it over
+	ready    time.Time // when the front end hands it over
 	admitted time.Time // first scheduled
 	first    time.Time // first token
 	last     time.Time // latest token
@@ -145,8 +147,8 @@ func (e *engine) reset() bool {
 	return e.cache.reset()
 }
 
-// loading loads the model for a request, if it was unloaded before: what was in its cache is lost, and the request
-// waits for so long.
+// loading loads the model for a request if it was unloaded, which empties the cache. It returns how long the request
+// waits for that.
 func (e *engine) loading(arrival time.Time) time.Duration {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -272,26 +274,31 @@ func (e *engine) schedule(start time.Time) []part {
 // many tokens as the budget allows. The last token is always computed, because its result is needed.
 func (e *engine) admit(q *sequence, budget int, start time.Time) (n int, ok bool) {
 	var hits []int32
+	found := 0 // blocks, with those that are loaded from the host's memory
 	if !e.noCache {
-		hits = e.cache.lookup(q.digests((q.length - 1) / blockTokens))
+		chain := q.digests((q.length - 1) / blockTokens)
+		hits = e.cache.lookup(chain)
+		found = len(hits) + e.cache.host.find(chain[len(hits):])
 	}
-	hits = hits[:len(hits)-len(hits)%e.grain]
-	cached := len(hits) * blockTokens
+	found -= found % e.grain
+	hits = hits[:min(len(hits), found)]
+	cached, loaded := found*blockTokens, (found-len(hits))*blockTokens
 	n = min(q.length-cached, budget)
 	blocks, ok := e.cache.take(hits, blocksFor(cached+n)-len(hits))
 	if !ok {
 		return 0, false
 	}
-	q.blocks, q.computed = blocks, cached
+	q.blocks, q.computed = blocks, cached-loaded
 	e.seal(q, cached+n)
+	q.computed, q.loading = cached, loaded
 	if q.at.admitted.IsZero() {
-		q.at.admitted, q.cached = start, cached
+		q.at.admitted, q.cached, q.offloaded = start, cached, loaded
 		e.metrics.admitted(q)
 	}
 	return n, true
 }
 
-// grow gives a sequence blocks for so many tokens.
+// grow gives a sequence blocks for a number of tokens.
 func (e *engine) grow(q *sequence, tokens int) bool {
 	blocks, ok := e.cache.take(nil, max(0, blocksFor(tokens)-len(q.blocks)))
 	if !ok {
@@ -302,8 +309,8 @@ func (e *engine) grow(q *sequence, tokens int) bool {
 	return true
 }
 
-// seal registers the blocks that are full with so many tokens, so that they can be found. Like vLLM it does so when
-// the tokens are scheduled, not when the step ends.
+// seal registers the blocks that a number of tokens fill, so that lookups find them. Like vLLM it does so when the
+// tokens are scheduled, not when the step ends.
 func (e *engine) seal(q *sequence, tokens int) {
 	if e.noCache {
 		return
@@ -326,16 +333,18 @@ func (e *engine) preempt(q *sequence) {
 
 func blocksFor(tokens int) int { return (tokens + blockTokens - 1) / blockTokens }
 
-// duration is how long the step takes: the roofline, times the hooks, by the speed.
+// duration returns how long the step takes: the roofline, times the hooks, divided by the speed.
 func (e *engine) duration(parts []part, start time.Time) time.Duration {
 	work := make([]work, len(parts))
-	tokens := 0
+	tokens, loading := 0, 0
 	for i, p := range parts {
 		work[i].tokens, work[i].ctx = p.n, p.q.computed
 		if p.n == 1 && p.q.length > p.q.prompt {
 			work[i].decode, work[i].ctx = true, p.q.length
 		}
 		tokens += p.n
+		loading += p.q.loading
+		p.q.loading = 0
 	}
 	e.steps++
 	e.metrics.stepTokens.observe(float64(tokens))
@@ -343,7 +352,7 @@ func (e *engine) duration(parts []part, start time.Time) time.Duration {
 	if e.scale != nil {
 		f *= e.scale(start.Sub(e.started), parts[0].q.n)
 	}
-	return e.scaled(e.roof.step(work), f)
+	return e.scaled(e.roof.step(work)+e.roof.load(loading), f)
 }
 
 // noise is the lognormal factor with median 1 that belongs to the key.

@@ -33,8 +33,8 @@ type exchange struct {
 	outlet
 }
 
-// form is one generation route: how its requests are read and its replies written. What is generated, and when, is the
-// same for all.
+// form is one generation route: how its requests are read and its replies written. All routes generate the same text at
+// the same instants.
 type form struct {
 	prefix  string // of ids
 	chat    bool   // a prompt is a conversation, and the model may think before it answers
@@ -54,7 +54,7 @@ type frame struct {
 	data json.RawMessage
 }
 
-// outlet is where a reply is written, and what of it waits to be.
+// outlet is where a reply is written, and the part of it that waits to be written.
 type outlet struct {
 	w  http.ResponseWriter
 	rc *http.ResponseController
@@ -88,7 +88,7 @@ func (s *Server) generate(w http.ResponseWriter, r *http.Request, arrival time.T
 	refused = f.read(body, &x.req)
 	x.req.chat = f.chat
 	conversation := x.open(refused)
-	x.trouble = s.strike(n, x.req.Model, conversation)
+	x.trouble = s.strike(n, r.URL.Path, x.req.Model, conversation)
 	x.entry.Faults = x.trouble.names()
 	x.model = x.req.Model
 	for _, f := range x.trouble {
@@ -151,8 +151,8 @@ func (x *exchange) open(refused *refusal) []Message {
 	return split(x.entry.Prompt)
 }
 
-// strike decides which faults hit request n.
-func (s *Server) strike(n int, model string, conversation []Message) trouble {
+// strike decides which faults hit request n of a route.
+func (s *Server) strike(n int, path, model string, conversation []Message) trouble {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.faults) == 0 {
@@ -165,7 +165,7 @@ func (s *Server) strike(n int, model string, conversation []Message) trouble {
 	prompt := strings.Join(texts, "\n")
 	var out trouble
 	for _, a := range s.faults {
-		if a.applies(s.cfg.Seed, n, model, prompt) {
+		if a.on(path) && a.applies(s.cfg.Seed, n, model, prompt) {
 			out = append(out, a.Fault)
 		}
 	}
@@ -296,7 +296,7 @@ func (x *exchange) prepare(conversation []Message, hold *holding) *refusal {
 	return nil
 }
 
-// answering is what the model generates: calls, or an answer in the form that is asked for.
+// answering returns what the model generates: calls, or an answer in the requested format.
 func (x *exchange) answering(conversation []Message) (text string, calls []Call) {
 	if x.form.chat {
 		if calls = x.req.decide(conversation); calls != nil {
@@ -326,10 +326,10 @@ func (x *exchange) next() bool {
 	select {
 	case at := <-x.seq.out:
 		if q := x.seq; len(x.entry.Tokens)+x.heldTokens == 0 {
-			x.entry.CachedTokens = q.cached
+			x.entry.CachedTokens, x.entry.OffloadedTokens = q.cached, q.offloaded
 			x.entry.Queue, x.entry.Prefill = q.at.admitted.Sub(q.at.ready), q.at.first.Sub(q.at.admitted)
 		}
-		if at.After(x.due) { // after a hang the tokens that were due meanwhile come at once
+		if at.After(x.due) { // after a hang, the tokens that became due during it come at once
 			x.due = at
 		}
 		return true
@@ -373,10 +373,10 @@ func (x *exchange) record(finish string) {
 	x.s.ledger.add(e)
 }
 
-// seeing are the models that take images.
+// seeing lists the models that take images.
 var seeing = []string{"gemma-3-4b"}
 
-// blind refuses images that the model does not take.
+// blind refuses images if the model takes none.
 func (s *Server) blind(q *request) *refusal {
 	if slices.Contains(seeing, s.engine.roof.model.Name) {
 		return nil

@@ -12,8 +12,9 @@ import (
 // Fault is one thing that goes wrong on purpose, and for which requests. The selectors all have to
 // hold; a fault without any applies to every generation request.
 type Fault struct {
-	Kind string `json:"kind"` // one of [Kinds]
+	Kind string `json:"kind"` // one of [Kinds] or [RetrievalKinds]
 
+	Path     string  `json:"path,omitempty"`     // the route; empty: those that generate, or those that the kind is of
 	Requests []int   `json:"requests,omitempty"` // numbers of requests, from 1
 	Model    string  `json:"model,omitempty"`    // the model that is asked for
 	Prompt   string  `json:"prompt,omitempty"`   // a text that the prompt contains
@@ -73,6 +74,7 @@ var Kinds = []struct{ Name, Doc string }{
 	{"trickle", "write every event from then on byte by byte, with a delay (default 10ms) between them"},
 	{"cut", "end the reply cleanly after some tokens, in the middle of an event"},
 	{"truncate", "forget the beginning of a prompt of more than count tokens, and say nothing"},
+	{"no_tools", "ignore the tools of a request and the choice among them, and say nothing"},
 	{"swap", "answer in the name of another model, which body names"},
 	{"skew", "have a clock that is off by delay"},
 	{"counters", "count so many tokens (default 16) too many as cached in the metrics"},
@@ -81,13 +83,35 @@ var Kinds = []struct{ Name, Doc string }{
 	{"guest", "serve another client's prompt of count tokens (default 256) from then on as well"},
 }
 
+// The routes of retrieval.
+const (
+	embedPath  = "/v1/embeddings"
+	rerankPath = "/v1/rerank"
+	bareRerank = "/rerank"
+)
+
+// struck are the routes that faults strike.
+var struck = []string{"/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages", embedPath, rerankPath,
+	bareRerank}
+
+// RetrievalKinds is the table of faults of these routes alone. "status" and "delay" strike there too, with the path.
+var RetrievalKinds = []struct{ Name, Doc string }{
+	{"dimension", "send vectors of one number too few"},
+	{"nan", "send NaN in place of a number, as a model in half precision does that overflows"},
+	{"fewer", "send one result fewer than was asked for"},
+	{"unsorted", "send the results of a reranker in another order than that of their scores"},
+}
+
 // check tells what is wrong with a fault.
 func (f Fault) check() error {
-	names := make([]string, len(Kinds))
-	for i, k := range Kinds {
-		names[i] = k.Name
+	var names []string
+	for _, k := range slices.Concat(Kinds, RetrievalKinds) {
+		names = append(names, k.Name)
 	}
 	switch {
+	case f.Path != "" && !slices.Contains(struck, f.Path):
+		return fmt.Errorf("fault %s: no fault strikes the path %q; possible are %s", f.Kind, f.Path,
+			strings.Join(struck, ", "))
 	case !slices.Contains(names, f.Kind):
 		return fmt.Errorf("no fault %q; known are %s", f.Kind, strings.Join(names, ", "))
 	case f.Share < 0 || f.Share > 1:
@@ -111,6 +135,15 @@ func (f Fault) checkNumbers() error {
 		return fmt.Errorf("fault %s: a negative number", f.Kind)
 	}
 	return nil
+}
+
+// on reports whether the fault is one of a route.
+func (f Fault) on(path string) bool {
+	if f.Path != "" {
+		return f.Path == path
+	}
+	only := slices.ContainsFunc(RetrievalKinds, func(k struct{ Name, Doc string }) bool { return k.Name == f.Kind })
+	return only == slices.Contains([]string{embedPath, rerankPath, bareRerank}, path)
 }
 
 // arming is a fault and how often it was considered and applied.

@@ -358,6 +358,18 @@ var faultTests = map[string]func(t *testing.T){
 			}
 		}, Fault{Kind: "truncate", Count: 8})
 	},
+	"no_tools": func(t *testing.T) {
+		virtual(t, Config{Faults: []Fault{{Kind: "no_tools", Requests: []int{2}}}}, func(b *bench) {
+			for want := range 2 {
+				b.post("/v1/chat/completions", fields{"messages": []fields{{"role": "user", "content": "Read parser.go."}},
+					"tools": []fields{{"type": "function", "function": fields{"name": "read_file"}}}, "tool_choice": "required",
+				}).Body.Close()
+				if got := b.last(); len(got.Calls) != 1-want || (got.Text == "") != (want == 0) {
+					t.Errorf("request %d: %d calls, text %q", want+1, len(got.Calls), got.Text)
+				}
+			}
+		})
+	},
 	"swap": func(t *testing.T) {
 		hit(t, func(b *bench, lines []line, _ seen, err error) {
 			if !strings.Contains(lines[0].data, `"model":"another"`) || b.last().Model == "another" || err != nil {

@@ -22,7 +22,7 @@ var textForm = form{
 // readCompletion reads a request of OpenAI's completions.
 func readCompletion(body []byte, q *request) *refusal { return decode(body, q) }
 
-// unnamed are events without a name.
+// unnamed returns events without a name.
 func unnamed(data ...json.RawMessage) []frame {
 	out := make([]frame, len(data))
 	for i, d := range data {
@@ -41,7 +41,7 @@ func (x *exchange) chunks(from, i int) []frame {
 
 func (x *exchange) lateEnd() []frame { return unnamed(encode(x.ended())) }
 
-// totalled is what ends a stream of completions.
+// totalled returns the events that end a stream of completions.
 func (x *exchange) totalled() []frame {
 	var out []frame
 	if x.wantsUsage() && !x.trouble.has("no_usage") {

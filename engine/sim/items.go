@@ -4,7 +4,7 @@ import (
 	"strings"
 )
 
-// typed is the state of a reply whose events say their type.
+// typed is the state of a reply on an API whose events state their type.
 type typed struct {
 	sequence int
 	writing  *item // what is being written; nil: nothing

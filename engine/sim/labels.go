@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// labels are the values that lines of a conversation name, such as "Order number: 4711". Of several with one name the
-// latest message counts.
+// labels finds values in lines of a conversation such as "Order number: 4711". If several messages have the same name,
+// the latest counts.
 type labels []Message
 
-// find returns the value of a name, in which an underscore stands for a blank.
+// find returns the value of a name. An underscore in the name matches a space.
 func (l labels) find(name string) (string, bool) {
 	wanted := strings.ReplaceAll(name, "_", " ")
 	for _, m := range slices.Backward(l) {
@@ -30,7 +30,7 @@ func (l labels) find(name string) (string, bool) {
 
 var firstNumber = regexp.MustCompile(`-?\d+(?:\.\d+)?`)
 
-// read is a value that keeps to a schema, with what the lines say of it; where they say nothing, it is a sample.
+// read returns a value that matches a schema: properties that lines give a value have it, the others are samples.
 func (l labels) read(raw json.RawMessage, text string) any {
 	var s schemaOf
 	if json.Unmarshal(raw, &s) != nil || len(s.Properties) == 0 {
@@ -46,7 +46,7 @@ func (l labels) read(raw json.RawMessage, text string) any {
 	return object
 }
 
-// valued is a value in words as the type that a schema wants.
+// valued converts a value from a text to the type that a schema asks for.
 func valued(raw json.RawMessage, value string) any {
 	var s schemaOf
 	if json.Unmarshal(raw, &s) != nil {

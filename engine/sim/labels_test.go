@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// A reply that must keep to a schema has in it what lines of the conversation name, the latest first.
+// A reply with a schema contains the values that lines of the conversation give, the latest first.
 func TestLabels(t *testing.T) {
 	const schema = `{"type":"object","properties":{"order_number":{"type":"integer"},"customer":{"type":"string"},` +
 		`"express":{"type":"boolean"},"carrier":{"enum":["rail","road"]},"articles":{"type":"array","items":` +

@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// calling lays the calls of a reply out: which token says what of them. What is left in texts is text alone.
+// calling assigns the parts of calls to the tokens that carry them, and leaves only plain text in texts.
 func (r *reply) calling(calls []Call) {
 	if len(calls) == 0 {
 		return
 	}
 	plainEnd := strings.Index(r.text, callOpen)
 	if plainEnd < 0 {
-		return // cut before
+		return // the reply was cut before the first call
 	}
 	r.parts = make([][]piece, len(r.tokens))
 	begun := make([]bool, len(calls))
@@ -48,7 +48,7 @@ func (r *reply) calling(calls []Call) {
 	}
 }
 
-// said is what the tokens from one to another say, in order. A reply without calls says one thing at a time.
+// said returns the content of tokens from..i, in order. In a reply without calls it is always one piece.
 func (r *reply) said(from, i int) (out []piece) {
 	if r.parts == nil {
 		return []piece{{text: strings.Join(r.texts[from:i+1], ""), thought: i < r.reasoning, call: -1}}
@@ -69,5 +69,5 @@ func (r *reply) said(from, i int) (out []piece) {
 	return out
 }
 
-// silent reports whether a token says nothing, being part of what surrounds a call.
+// silent reports whether a token has no content, because it belongs to the markup around a call.
 func (r *reply) silent(i int) bool { return r.parts != nil && i >= r.reasoning && len(r.parts[i]) == 0 }

@@ -26,8 +26,9 @@ type Entry struct {
 	Finish    string    `json:"finish_reason"` // "stop", "length", "tool_calls", "abort", "error"; empty if refused
 
 	PromptTokens    int `json:"prompt_tokens"`
-	CachedTokens    int `json:"cached_tokens"` // what the cache held, whatever the usage said
-	OutputTokens    int `json:"output_tokens"` // what was written, including reasoning and the end token
+	CachedTokens    int `json:"cached_tokens"`              // what the cache held, whatever the usage said
+	OffloadedTokens int `json:"offloaded_tokens,omitempty"` // of those, what was loaded from the host's memory
+	OutputTokens    int `json:"output_tokens"`              // what was written, including reasoning and the end token
 	ReasoningTokens int `json:"reasoning_tokens"`
 	Preemptions     int `json:"preemptions"`
 
@@ -59,6 +60,37 @@ type ledger struct {
 	mu      sync.Mutex
 	limit   int
 	entries []*Entry
+
+	retrievals []Retrieval
+}
+
+// Retrieval is the truth about one request for vectors or scores.
+type Retrieval struct {
+	N      int           `json:"n"` // number of the request among those of both routes, from 1
+	Path   string        `json:"path"`
+	Model  string        `json:"model"`
+	Key    bool          `json:"key,omitempty"` // it came with a key
+	Texts  []string      `json:"texts"`
+	Query  string        `json:"query,omitempty"` // of a reranker
+	Faults []string      `json:"faults,omitempty"`
+	Took   time.Duration `json:"took_ns"` // from the arrival to the instant at which the reply is written
+}
+
+// addRetrieval records a request for vectors or scores.
+func (l *ledger) addRetrieval(r Retrieval) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.retrievals = append(l.retrievals, r)
+	if n := len(l.retrievals) - l.limit; n > 0 {
+		l.retrievals = slices.Delete(l.retrievals, 0, n)
+	}
+}
+
+// listRetrievals returns them in the order of their answers.
+func (l *ledger) listRetrievals() []Retrieval {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.retrievals)
 }
 
 // add records a request that has ended. The caller may still improve Late through update.
@@ -94,5 +126,5 @@ func (l *ledger) list() []Entry {
 func (l *ledger) clear() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.entries = nil
+	l.entries, l.retrievals = nil, nil
 }

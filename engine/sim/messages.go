@@ -47,8 +47,8 @@ func (x *exchange) messageObject() object {
 		"stop_reason": nil, "stop_sequence": nil}
 }
 
-// messageUsage counts a prompt in parts: input_tokens leaves out what the cache held, unless that is to be counted
-// twice.
+// messageUsage counts a prompt in parts: input_tokens leaves out cached tokens, unless the configuration has them
+// counted twice.
 func (x *exchange) messageUsage(tokens int) any {
 	if x.trouble.has("no_usage") {
 		return object{"input_tokens": 0, "output_tokens": 0}
@@ -68,7 +68,7 @@ func (x *exchange) messageUsage(tokens int) any {
 	return out
 }
 
-// stopReason is why the reply ended, and by which text.
+// stopReason returns why the reply ended, and the stop sequence if one ended it.
 func (x *exchange) stopReason() (reason string, sequence any) {
 	switch r := x.reply; r.finish {
 	case "length":
@@ -119,7 +119,7 @@ func (x *exchange) blockEnds(it *item) []frame {
 	return append(out, x.named("content_block_stop", object{"index": it.index})...)
 }
 
-// blockObject is a block: as it begins, without what is said of it, or whole.
+// blockObject returns a content block: a whole one, or an empty one for the start of a block.
 func (x *exchange) blockObject(it *item, whole bool) object {
 	text := ""
 	if whole {
@@ -138,7 +138,8 @@ func (x *exchange) blockObject(it *item, whole bool) object {
 	return object{"type": "text", "text": text}
 }
 
-// messageEnd is what ends a stream: the last block, the reason with the counts, and that nothing follows.
+// messageEnd returns the events that end a stream: the end of the last block, the stop reason with the usage, and
+// message_stop.
 func (x *exchange) messageEnd() []frame {
 	out := x.shut(x.blockEnds)
 	reason, sequence := x.stopReason()
@@ -150,7 +151,7 @@ func (x *exchange) messageEnd() []frame {
 	return out
 }
 
-// messagesRequest is what the messages API spells in its own way.
+// messagesRequest holds the fields that only the messages API spells this way.
 type messagesRequest struct {
 	System   typedParts `json:"system"`
 	Messages []struct {
@@ -199,7 +200,7 @@ func (q *request) readMessages(body []byte) *refusal {
 		return e
 	}
 	common.fill(q)
-	q.Seed, q.IgnoreEOS = nil, false // which the API does not have
+	q.Seed, q.IgnoreEOS = nil, false // the API has neither
 	q.MaxTokens, q.Stop = r.MaxTokens, r.Stop
 	for _, t := range r.Tools {
 		q.Tools = append(q.Tools, tool{"function", function{t.Name, t.Description, t.Schema}})
@@ -231,7 +232,7 @@ func (q *request) readMessages(body []byte) *refusal {
 	return nil
 }
 
-// readBlocks reads the content of a message: results of calls are messages of their own.
+// readBlocks reads the content of a message. Each result of a call becomes a separate message.
 func (q *request) readBlocks(role string, raw json.RawMessage) *refusal {
 	var text string
 	if json.Unmarshal(raw, &text) == nil {
@@ -269,7 +270,7 @@ func (q *request) readBlocks(role string, raw json.RawMessage) *refusal {
 			m, said = m.calling(Call{b.Name, string(b.Input)}), true
 		case "tool_result":
 			q.Messages = append(q.Messages, wireMessage{Role: "tool", Content: textContent(b.Content)})
-		case "thinking", "redacted_thinking": // which the template does not read
+		case "thinking", "redacted_thinking": // the template ignores these
 			said = true
 		default:
 			return badRequest("messages", "a block of type %q is not supported", b.Type)
@@ -281,7 +282,7 @@ func (q *request) readBlocks(role string, raw json.RawMessage) *refusal {
 	return nil
 }
 
-// countTokens counts the prompt of a request of the messages API.
+// countTokens counts the prompt tokens of a request of the messages API.
 func (s *Server) countTokens(w http.ResponseWriter, r *http.Request, _ time.Time) {
 	hold := s.hold()
 	defer hold.giveBack()

@@ -11,6 +11,7 @@ type metrics struct {
 	hits         int
 	prompt       int // prompt tokens, when the first token appears
 	cached       int // of which from the cache
+	offloaded    int // of which from the host's memory
 	generated    int
 	preemptions  int
 	success      map[string]int
@@ -90,15 +91,16 @@ func seriesBounds(limit int) []float64 {
 // admitted counts a sequence that is scheduled for the first time.
 func (m *metrics) admitted(q *sequence) {
 	m.queries += q.prompt
-	m.hits += q.cached
+	m.hits += q.cached - q.offloaded
 }
 
-// token counts one token of a reply that appears now; q.at.first and q.at.last are still those of before.
+// token counts one token of a reply that appears now; q.at.first and q.at.last are not updated yet.
 func (m *metrics) token(q *sequence, now time.Time) {
 	m.generated++
 	if q.at.first.IsZero() {
 		m.prompt += q.prompt
 		m.cached += q.cached
+		m.offloaded += q.offloaded
 		m.ttft.seconds(now.Sub(q.at.arrival))
 		return
 	}

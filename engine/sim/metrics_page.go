@@ -34,7 +34,7 @@ func (p *page) head(name, help, kind string) bool {
 	if name == "" {
 		return false
 	}
-	fmt.Fprintf(p, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind)
+	p.add("# HELP ", name, " ", help, "\n# TYPE ", name, " ", kind, "\n")
 	return true
 }
 
@@ -47,11 +47,17 @@ func (p *page) name(name string) string {
 
 // series writes one sample; extra is a further label, or empty.
 func (p *page) series(name, extra string, v float64) {
-	labels := p.base
+	p.add(name, "{", p.base)
 	if extra != "" {
-		labels += "," + extra
+		p.add(",", extra)
 	}
-	fmt.Fprintf(p, "%s{%s} %s\n", name, labels, number(v))
+	p.add("} ", number(v), "\n")
+}
+
+func (p *page) add(parts ...string) {
+	for _, s := range parts {
+		p.WriteString(s)
+	}
 }
 
 func (p *page) gauge(name, help string, v float64) {
@@ -100,7 +106,7 @@ func (p *page) histogram(name, help string, h *histogram) {
 // born writes the gauge that prometheus_client adds to a counter or histogram: when it was made.
 func (p *page) born(name, help string, extra ...string) {
 	name += "_created"
-	fmt.Fprintf(p, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name)
+	p.add("# HELP ", name, " ", help, "\n# TYPE ", name, " gauge\n")
 	for _, x := range extra {
 		p.series(name, x, unixSeconds(p.created))
 	}
@@ -108,6 +114,9 @@ func (p *page) born(name, help string, extra ...string) {
 
 // number formats a value as prometheus_client does: always a point or an exponent.
 func number(v float64) string {
+	if n := int64(v); float64(n) == v && -1e6 < v && v < 1e6 && (n != 0 || !math.Signbit(v)) {
+		return strconv.FormatInt(n, 10) + ".0"
+	}
 	s := strconv.FormatFloat(v, 'g', -1, 64)
 	if v == math.Trunc(v) && !strings.ContainsAny(s, "e.") {
 		s += ".0"
@@ -151,7 +160,8 @@ func (s *Server) writeMetrics() []byte {
 	p.counter("vllm:prompt_tokens", "Number of prefill tokens processed.", m.prompt)
 	p.counters("vllm:prompt_tokens_by_source", "Number of prompt tokens by source.", "source",
 		[]string{"local_compute", "local_cache_hit", "external_kv_transfer"},
-		map[string]int{"local_compute": m.prompt - m.cached, "local_cache_hit": m.cached})
+		map[string]int{"local_compute": m.prompt - m.cached, "local_cache_hit": m.cached - m.offloaded,
+			"external_kv_transfer": m.offloaded})
 	p.counter("vllm:prompt_tokens_cached", "Number of prompt tokens found in a cache.", m.cached)
 	p.counter("vllm:generation_tokens", "Number of generation tokens processed.", m.generated)
 	p.counters(

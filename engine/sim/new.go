@@ -63,12 +63,13 @@ func New(cfg Config) (*Server, error) {
 		started: s.started, done: make(chan struct{}), wake: make(chan struct{}, 1),
 		cache: newKVCache(blocks), metrics: newMetrics(s.started, s.context),
 	}
+	s.engine.cache.host.room = cfg.HostTokens / blockTokens
 	return s, nil
 }
 
 func (c Config) impossible() bool {
 	return c.BlockTokens < 0 || c.BlockTokens%blockTokens != 0 || c.Speed < 0 ||
-		c.Jitter < 0 || c.ContextTokens < 0 || c.KVTokens < 0 || c.MaxNumSeqs < 0 ||
+		c.Jitter < 0 || c.ContextTokens < 0 || c.KVTokens < 0 || c.HostTokens < 0 || c.MaxNumSeqs < 0 ||
 		c.MaxBatchedTokens < 0 || c.LedgerEntries < 0 || c.Wire.ReasoningTokens < 0 ||
 		c.KeepAlive < 0 || c.LoadTime < 0
 }

@@ -7,21 +7,20 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	_ "image/jpeg" // decoders of headers
+	_ "image/jpeg" // lets image.DecodeConfig read this format
 	_ "image/png"
 	"strings"
 )
 
-// An image is read as text: its digest, so that equal images are found in the cache and others are not, and as many
-// tokens as it has patches.
+// An image becomes text: its digest, so that the cache finds equal images and no others, and one token per patch.
 const (
-	patch       = 28   // pixels on each side of what is one token
-	mostPatches = 1280 // of one image; larger ones are shrunk
+	patch       = 28   // side in pixels of the square that makes one token
+	mostPatches = 1280 // most patches of one image; larger ones are scaled down
 	pictureOpen = "<|image:"
 	pictureDot  = " ·"
 )
 
-// picture reads an image that a request holds. What stands elsewhere is not fetched.
+// picture reads an image that a request contains. It does not fetch images from URLs.
 func picture(address string) (string, error) {
 	kind, data, ok := strings.Cut(address, ";base64,")
 	if !ok || !strings.HasPrefix(kind, "data:image/") {

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// reply is what the simulator will say, decided before the first token is due.
+// reply is the simulator's reply, decided before the first token is due.
 type reply struct {
 	tokens    []Token   // everything sampled, including the token that ends a natural reply
 	texts     []string  // what each token adds to the text on the wire; empty for the end token
@@ -17,10 +17,10 @@ type reply struct {
 	thought   string    // all text of the reasoning channel
 	text      string    // all text of the answer
 	finish    string    // "stop", "length" or "tool_calls"
-	calls     []Call    // those that were begun
-	parts     [][]piece // what each token says, if there are calls
+	calls     []Call    // those that have begun by the end of the reply
+	parts     [][]piece // the content of each token, if there are calls
 	stop      any       // the stop string or token that ended it, or nil
-	limit     int       // the most tokens it could have had
+	limit     int       // the most tokens it may have
 }
 
 // sampling is the part of a request that decides how long a reply gets.
@@ -141,7 +141,7 @@ func (r *reply) layOut(ends []int, hold int) {
 	}
 }
 
-// firstStop returns the first place at or after from where one of the stop strings stands.
+// firstStop returns the first position at or after from at which a stop string begins.
 func firstStop(text string, from int, stops []string) (int, string) {
 	at, found := -1, ""
 	for _, s := range stops {

@@ -53,8 +53,8 @@ type thought struct {
 	ThinkingBudget *int `json:"thinking_token_budget"`
 }
 
-// reasoning is how many tokens of reasoning a reply begins with: as the server does by itself, unless the request says
-// something.
+// reasoning returns how many reasoning tokens a reply begins with: the server's default, unless the request says
+// otherwise.
 func (t thought) reasoning(c Config) int {
 	n := c.Wire.ReasoningTokens
 	switch on := t.Template.EnableThinking; {
@@ -96,14 +96,14 @@ type unserved struct {
 	PromptLogprobs json.RawMessage `json:"prompt_logprobs"`
 }
 
-// shaped says what a reply may call, and what form it is to have.
+// shaped says which tools a reply may call and what format it must have.
 type shaped struct {
 	Tools          []tool          `json:"tools"`
 	ToolChoice     json.RawMessage `json:"tool_choice"`
 	ResponseFormat *format         `json:"response_format"`
 }
 
-// formats are the types of form that a reply may have.
+// formats are the types of response format that a request may ask for.
 var formats = []string{"text", "json_object", "json_schema"}
 
 type format struct {
@@ -159,7 +159,7 @@ func (c *textContent) UnmarshalJSON(b []byte) error {
 		return nil
 	}
 	var text *string
-	if err := json.Unmarshal(b, &text); err != nil || text == nil { // none beside calls
+	if err := json.Unmarshal(b, &text); err != nil || text == nil { // null: a message with calls only
 		return err
 	}
 	*c = textContent(*text)
@@ -208,7 +208,7 @@ type rule struct {
 	says    func(q *request) string
 }
 
-// rules are what vLLM refuses, and what only a real model could do. The first that applies counts.
+// rules lists what vLLM refuses and what only a real model could do. The first rule that applies counts.
 var rules = []rule{
 	{"messages", func(q *request) bool { return q.chat && len(q.Messages) == 0 },
 		func(*request) string { return "messages: at least one message is required" }},
@@ -293,7 +293,7 @@ func noLogprobs(of string, asked, top json.RawMessage) string {
 	return fmt.Sprintf("Requested %s logprobs of %s, which is greater than max allowed: 0", of, n)
 }
 
-// choice is what the request says of calls: auto, none, required, or the name of a tool.
+// choice returns the request's tool choice: auto, none, required, or named with the tool's name.
 func (q *request) choice() (how, named string) {
 	var object struct {
 		Function struct {
@@ -309,13 +309,13 @@ func (q *request) choice() (how, named string) {
 	return "", ""
 }
 
-// choosesNone reports whether the request asks for no calls.
+// choosesNone reports whether the request allows no calls.
 func (q *request) choosesNone() bool {
 	how, _ := q.choice()
 	return how == "none" || how == ""
 }
 
-// misnamed reports whether the request asks for a tool that it does not declare.
+// misnamed reports whether the request requires a tool that it does not declare.
 func (q *request) misnamed() bool {
 	how, named := q.choice()
 	return how == "named" && !slices.ContainsFunc(q.Tools, func(t tool) bool { return t.Function.Name == named })

@@ -21,7 +21,7 @@ var responsesForm = form{
 	},
 }
 
-// numbered is an event of the responses API, which numbers them.
+// numbered returns an event of the responses API, with the next sequence number.
 func (x *exchange) numbered(kind string, members object) frame {
 	members["sequence_number"] = x.sequence
 	x.sequence++
@@ -54,7 +54,7 @@ func (x *exchange) itemID(it *item) string {
 	return fmt.Sprintf("it_%s_%d", x.s.id(x.entry.N)[:16], it.index)
 }
 
-// itemBegins are the events before the first delta of an item.
+// itemBegins returns the events before the first delta of an item.
 func (x *exchange) itemBegins(it *item) []frame {
 	out := []frame{x.numbered("output_item.added", object{"output_index": it.index,
 		"item": x.itemObject(it, "in_progress")})}
@@ -65,7 +65,7 @@ func (x *exchange) itemBegins(it *item) []frame {
 	return out
 }
 
-// itemEnds are the events after the last one: they hold once more what the deltas have said.
+// itemEnds returns the events after the last delta of an item, which repeat all that the deltas said.
 func (x *exchange) itemEnds(it *item) []frame {
 	place := func(more object) object {
 		more["item_id"], more["output_index"] = x.itemID(it), it.index
@@ -106,14 +106,14 @@ func (x *exchange) itemObject(it *item, status string) object {
 	return object{"type": "message", "id": x.itemID(it), "role": "assistant", "content": content, "status": status}
 }
 
-// responseEnd is what ends a stream: the last item, and the response as a whole.
+// responseEnd returns the events that end a stream: the end of the last item, and the whole response.
 func (x *exchange) responseEnd() []frame {
 	out := x.shut(x.itemEnds)
 	status := x.status()
 	return append(out, x.responseEvent(status, status))
 }
 
-// status is how the response ended.
+// status says how the response ended.
 func (x *exchange) status() string {
 	if x.reply.finish == "length" {
 		return "incomplete"
@@ -125,7 +125,7 @@ func (x *exchange) responseEvent(kind, status string) frame {
 	return x.numbered(kind, object{"response": x.response(status)})
 }
 
-// response is the object of the response. Before the end its output and usage are not known.
+// response returns the response object. Its output and usage are empty before the end.
 func (x *exchange) response(status string) object {
 	out := object{
 		"id": x.entry.ID, "object": "response", "created_at": x.created, "model": x.model, "status": status,
@@ -164,7 +164,7 @@ func orNull(v *float64) any {
 	return *v
 }
 
-// readResponses reads a request of the responses API. What completions call the same is read as theirs.
+// readResponses reads a request of the responses API. Fields that completions share are read the same way.
 func readResponses(body []byte, q *request) *refusal {
 	var r struct {
 		Input     json.RawMessage `json:"input"`
@@ -215,7 +215,7 @@ func readResponses(body []byte, q *request) *refusal {
 	return q.readInput(r.Input)
 }
 
-// nested is a choice of a tool as completions spell it: without tools it means nothing.
+// nested converts a tool choice to the form of completions, which put the name into a nested object.
 func nested(choice json.RawMessage) json.RawMessage {
 	var flat struct {
 		Type string `json:"type"`
@@ -255,7 +255,7 @@ func (q *request) readInput(raw json.RawMessage) *refusal {
 			q.Messages = append(q.Messages, m.calling(Call{it.Name, it.Arguments}))
 		case it.Type == "function_call_output":
 			q.Messages = append(q.Messages, wireMessage{Role: "tool", Content: it.Output})
-		case it.Type == "reasoning": // which the template does not read
+		case it.Type == "reasoning": // the template ignores it
 		case it.Role != "":
 			q.Messages = append(q.Messages, wireMessage{Role: it.Role, Content: textContent(it.Content)})
 		default:

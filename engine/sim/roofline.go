@@ -6,12 +6,13 @@ import (
 	"time"
 )
 
-// The remaining constants of the roofline. The first three are estimates; memoryShare is vLLM's default.
+// The remaining constants of the roofline. They are estimates; memoryShare is vLLM's default.
 const (
 	frontendTime = 10 * time.Millisecond // HTTP, tokeniser and hand-over before the engine sees a request
 	activationB  = 2.1e9                 // bytes for activations and CUDA graphs
 	rampTokens   = 128                   // a prefill of n tokens reaches n/(n+rampTokens) of the compute share
 	memoryShare  = 0.90                  // --gpu-memory-utilization
+	hostGBs      = 20                    // GB/s from the host's memory to the GPU's, over 16 lanes of PCIe 4
 )
 
 // roofline predicts how long an engine step takes: the larger of the time to read memory and
@@ -36,9 +37,9 @@ func (r roofline) weightBytes() float64 {
 	return r.model.body()*r.quant.BlockBytes + heads*r.quant.HeadBytes
 }
 
-// readBytes is what a step over so many tokens reads of the weights, in bytes: everything but the input embedding, of
-// which a step reads a few rows. Of a mixture of experts, a step reads an expert if at least one of its tokens is
-// routed there; routing is assumed to be uniform and independent.
+// readBytes returns how many bytes of the weights a step over a number of tokens reads: everything but the input
+// embedding, of which a step reads a few rows. Of a mixture of experts, a step reads an expert if at least one of its
+// tokens is routed there; routing is assumed to be uniform and independent.
 func (r roofline) readBytes(tokens int) float64 {
 	all := r.model.body()*r.quant.BlockBytes + r.model.embedding()*r.quant.HeadBytes
 	if r.model.ActiveB == 0 {
@@ -83,6 +84,11 @@ func (r roofline) step(parts []work) time.Duration {
 	memory := (r.readBytes(tokens) + read) / (share * r.gpu.BandwidthGBs * 1e9)
 	seconds := max(memory, compute) * r.quant.Slowdown
 	return time.Duration(math.Round(seconds*1e9)) + overhead
+}
+
+// load is how long the keys and values of so many tokens take from the host's memory.
+func (r roofline) load(tokens int) time.Duration {
+	return time.Duration(math.Round(float64(tokens) * float64(r.model.KVBytes()) / hostGBs))
 }
 
 // kvBlocks is the number of cache blocks that fit together with the weights.

@@ -20,8 +20,8 @@ func rows(t *testing.T, gpu, model string) roofline {
 	return roofline{g, m, q}
 }
 
-// Decode rates that users have published: of vLLM for one request or a few, to which nothing is fitted, and
-// tg1024 of llama.cpp, to whose rates on these cards the table is fitted: see llamaFits.
+// Decode rates that users have published: of vLLM for one request or a few, to which nothing is fitted, and tg1024 of
+// llama.cpp, to which the table is fitted on these cards: see llamaFits.
 func TestDecodeAgainstPublishedRates(t *testing.T) {
 	const (
 		llamaBench = "https://github.com/XiongjieDai/GPU-Benchmarks-on-LLM-Inference"

@@ -33,6 +33,9 @@ func routes() []route {
 		{"POST", "/v1/responses", false, (*Server).respond},
 		{"POST", "/v1/messages", false, (*Server).message},
 		{"POST", "/v1/messages/count_tokens", false, (*Server).countTokens},
+		{"POST", embedPath, false, (*Server).embed},
+		{"POST", rerankPath, false, (*Server).rank},
+		{"POST", bareRerank, false, (*Server).rank},
 		{"POST", "/tokenize", false, (*Server).tokenize},
 		{"POST", "/detokenize", false, (*Server).detokenize},
 		{"POST", "/reset_prefix_cache", true, (*Server).resetPrefixCache},
@@ -261,5 +264,8 @@ func (s *Server) configure(w http.ResponseWriter, r *http.Request, _ time.Time) 
 }
 
 func (s *Server) ledgerPage(w http.ResponseWriter, _ *http.Request, _ time.Time) {
-	answerJSON(w, http.StatusOK, map[string][]Entry{"entries": s.ledger.list()})
+	answerJSON(w, http.StatusOK, struct {
+		Entries    []Entry     `json:"entries"`
+		Retrievals []Retrieval `json:"retrievals,omitempty"`
+	}{s.ledger.list(), s.Retrievals()})
 }

@@ -21,6 +21,7 @@ type Server struct {
 	engine       *engine
 	ledger       ledger
 	count        atomic.Int64
+	searches     atomic.Int64 // requests for vectors and scores
 	held         atomic.Int64 // bytes, of the requests that are being answered
 	mostHeld     int64        // what they may hold together
 	noMetrics    atomic.Bool  // of the fault "no_metrics"
@@ -40,6 +41,9 @@ func (s *Server) Close() { s.engine.stop() }
 
 // Ledger returns the truth of every request that has ended, in the order of arrival.
 func (s *Server) Ledger() []Entry { return s.ledger.list() }
+
+// Retrievals returns the requests for vectors and scores that were answered, in the order of their answers.
+func (s *Server) Retrievals() []Retrieval { return s.ledger.listRetrievals() }
 
 // setFaults replaces the faults, as POST /sim/config does. Their counts begin again.
 func (s *Server) setFaults(faults ...Fault) error {

@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// serverFaults are those of the server as a whole. They strike when a request arrives, and what they change stays
-// changed.
+// serverFaults are the faults that strike when a request arrives and change the server for good.
 var serverFaults = map[string]func(x *exchange, f Fault){
 	"restart": func(x *exchange, _ Fault) {
 		e := x.s.engine
@@ -27,6 +26,11 @@ var serverFaults = map[string]func(x *exchange, f Fault){
 		now := x.arrival.Add(time.Duration(f.Delay))
 		x.created = now.Unix()
 		x.w.Header().Set("Date", now.UTC().Format(http.TimeFormat))
+	},
+	"no_tools": func(x *exchange, _ Fault) {
+		if len(x.req.Tools) > 0 {
+			x.req.Tools, x.req.ToolChoice = nil, nil
+		}
 	},
 	"swap": func(x *exchange, f Fault) { x.model = f.Body },
 }

@@ -78,7 +78,7 @@ func (x *exchange) proceed(i int) bool {
 	return true
 }
 
-// close ends a stream of so many tokens.
+// close ends a stream after a number of tokens.
 func (x *exchange) close(total int) {
 	if !x.strikes(total) {
 		return
@@ -131,7 +131,7 @@ func (x *exchange) quietEnd() bool {
 	return false
 }
 
-// hold adds events to what flush writes.
+// hold queues events for flush.
 func (x *exchange) hold(events ...frame) {
 	for _, e := range events {
 		if e.name != "" {
@@ -200,7 +200,7 @@ func (x *exchange) write(data []byte) bool {
 	return x.rc.Flush() == nil
 }
 
-// strikes applies the faults that belong after so many tokens; false if the exchange is over.
+// strikes applies the faults that are due after a number of tokens; false if the exchange is over.
 func (x *exchange) strikes(written int) bool {
 	for f := range x.trouble.at(written, len(x.reply.tokens)) {
 		act, ok := strikes[f.Kind]

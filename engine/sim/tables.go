@@ -7,10 +7,9 @@ import (
 	"unicode"
 )
 
-// GPU is one row of the table of accelerators. Figures are those of the vendor's data sheet unless
-// Note says otherwise. The efficiencies and the step overhead are estimates: what they predict of vLLM lies within
-// 7 % of
-// the four rates that were found published. Those of llama.cpp and of Apple's machines are fitted to published ones.
+// GPU is one row of the table of accelerators. Figures are those of the vendor's data sheet unless Note says otherwise.
+// The efficiencies and the step overhead are estimates: their predictions for vLLM are within 7 % of the four published
+// rates that were found. The estimates for llama.cpp and for Apple's machines are fitted to published rates.
 type GPU struct {
 	Name            string
 	MemoryGiB       float64       // memory for weights and cache, GiB
@@ -148,7 +147,7 @@ type Model struct {
 	Tied       bool    // the output head is the input embedding
 	ActiveB    float64 // mixture of experts: parameters that one token reads, 1e9; 0 if all
 	Experts    int     // mixture of experts: routed experts of a layer
-	TopK       int     // mixture of experts: of which one token uses so many
+	TopK       int     // mixture of experts: how many one token uses
 }
 
 // Models is the table of models that the simulator can simulate, with 16-bit weights. A name may carry a suffix of

@@ -26,12 +26,12 @@ func render(messages []Message, open ending) string {
 	return b.String()
 }
 
-// ending is how a rendered conversation ends.
+// ending says how a rendered conversation ends.
 type ending int
 
 const (
 	withHeader ending = iota // a reply follows: add_generation_prompt
-	insideLast               // the last message goes on: continue_final_message
+	insideLast               // the last message continues: continue_final_message
 	closed                   // nothing follows
 )
 
@@ -49,8 +49,8 @@ var markers = []struct{ text, role string }{
 	{"<｜end▁of▁sentence｜>", ""},
 }
 
-// split takes a prompt that the client has rendered apart into messages again. Of a prompt without any
-// marker the last sentence is what the user asks, and the rest is what the system says.
+// split divides a prompt that the client has rendered into messages again. In a prompt without markers the last
+// sentence is the user's and the rest is the system's.
 func split(prompt string) []Message {
 	var out []Message
 	role, from, marked := "", 0, false

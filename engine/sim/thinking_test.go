@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A request says whether the model thinks, and how much at most; otherwise it does as it does by itself.
+// A request says whether the model thinks, and how much at most; otherwise the server's default applies.
 func TestThinking(t *testing.T) {
 	think := func(on bool) fields {
 		return fields{"chat_template_kwargs": fields{"enable_thinking": on}, "max_tokens": 400}
@@ -45,7 +45,7 @@ func TestThinking(t *testing.T) {
 	})
 }
 
-// A model that gets no request for a while is unloaded: its cache is lost, and the next request waits for it.
+// A model that gets no request for a while is unloaded: its cache is lost, and the next request waits for the load.
 func TestKeepAlive(t *testing.T) {
 	virtual(t, Config{KeepAlive: time.Minute, LoadTime: 3 * time.Second}, func(b *bench) {
 		messages := []Message{{"system", manual(600)}, {"user", "How tight are the head bolts?"}}

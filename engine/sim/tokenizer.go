@@ -36,7 +36,7 @@ var specials = []string{
 	"<think>", "</think>",
 }
 
-// class is what the tokeniser tells apart.
+// class is a kind of character that the tokeniser distinguishes.
 type class uint8
 
 const (
@@ -165,12 +165,16 @@ func runEnd(s string, i int, c class) int {
 	return i
 }
 
-// appendPieces cuts a run into tokens between characters.
+// appendPieces cuts a run into tokens between characters. A byte that is not valid UTF-8 counts as a character.
 func appendPieces(out []Token, run string, flag Token) []Token {
 	for len(run) > pieceBytes {
-		n := pieceBytes
-		for n > 1 && !utf8.RuneStart(run[n]) {
-			n--
+		n := 0
+		for {
+			_, size := utf8.DecodeRuneInString(run[n:])
+			if n+size > pieceBytes {
+				break
+			}
+			n += size
 		}
 		out = append(out, pack(run[:n], flag))
 		run, flag = run[n:], 0

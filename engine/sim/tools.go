@@ -24,19 +24,19 @@ type Call struct {
 	Arguments string `json:"arguments"`
 }
 
-// The marks of a call in what a model generates, as Qwen's template has them.
+// The markup of a call in generated text, as in Qwen's template.
 const (
 	callOpen  = "<tool_call>\n"
 	callClose = "\n</tool_call>"
 )
 
-// written is a call as the model writes it. Its arguments begin at the offset that is returned.
+// written returns a call as the model writes it, and the offset of its arguments.
 func (c Call) written() (text string, arguments int) {
 	head := callOpen + `{"name": ` + string(encode(c.Name)) + `, "arguments": `
 	return head + c.Arguments + "}" + callClose, len(head)
 }
 
-// withCalls is what a message says and calls.
+// withCalls returns the text of a message followed by its calls.
 func withCalls(text string, calls []Call) string {
 	var b strings.Builder
 	b.WriteString(text)
@@ -70,10 +70,10 @@ func withTools(messages []Message, tools []tool) []Message {
 	return out
 }
 
-// callLine begins a line that says which tool a reply calls.
+// callLine begins a line that tells a reply to call a tool.
 const callLine = "CALL "
 
-// withoutCalls is what a question asks besides the calls that it wants.
+// withoutCalls returns a question without its call lines.
 func withoutCalls(asked string) string {
 	var b strings.Builder
 	for line := range strings.Lines(asked) {
@@ -84,10 +84,10 @@ func withoutCalls(asked string) string {
 	return b.String()
 }
 
-// piece is what one event says: text of a channel, or a piece of a call.
+// piece is the content of one event: text of a channel, or a part of a call.
 type piece struct {
 	text    string
 	thought bool
-	begins  bool // a call, of which nothing was said before
-	call    int  // its number; -1: it is no call
+	begins  bool // the start of a call
+	call    int  // the number of the call; -1: not a call
 }

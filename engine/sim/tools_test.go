@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Tools stand at the head of a prompt, and calls and results in it: a turn extends the one before it, and the tokeniser
+// A prompt begins with the tools and contains calls and results: a turn extends the one before it, and the tokeniser
 // counts the same.
 func TestToolsAreInThePrompt(t *testing.T) {
 	virtual(t, Config{}, func(b *bench) {

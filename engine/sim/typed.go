@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// named is an event of a type, with its number where the API has one.
+// named returns an event of a type.
 func (x *exchange) named(kind string, members object) []frame {
 	members["type"] = kind
 	return []frame{{kind, typeFirst(members)}}
 }
 
-// typeFirst encodes an object with its type in front, as servers write it.
+// typeFirst encodes an object with its type first, as servers do.
 func typeFirst(members object) json.RawMessage {
 	kind := encode(members["type"])
 	delete(members, "type")
@@ -23,7 +23,7 @@ func typeFirst(members object) json.RawMessage {
 	return append(append(append(json.RawMessage(`{"type":`), kind...), ','), rest[1:]...)
 }
 
-// itemOf are the events that lead from what is being written to a part: what is open ends, and the part's item begins.
+// itemOf returns the item that a piece belongs to. If that is a new one, events end the open item and begin it.
 func (x *exchange) itemOf(p piece, begin, end func(*item) []frame) (it *item, events []frame) {
 	kind := "text"
 	switch {
@@ -41,7 +41,7 @@ func (x *exchange) itemOf(p piece, begin, end func(*item) []frame) (it *item, ev
 	return it, append(events, begin(it)...)
 }
 
-// shut ends what is being written.
+// shut ends the open item.
 func (x *exchange) shut(end func(*item) []frame) []frame {
 	if x.writing == nil {
 		return nil
@@ -51,7 +51,7 @@ func (x *exchange) shut(end func(*item) []frame) []frame {
 	return events
 }
 
-// allItems are the items of the whole reply, where no stream has made them.
+// allItems returns the items of the whole reply, and makes them if no stream has.
 func (x *exchange) allItems() []*item {
 	if x.items == nil {
 		none := func(*item) []frame { return nil }
@@ -68,7 +68,7 @@ func (x *exchange) allItems() []*item {
 	return x.items
 }
 
-// commonRequest is what all APIs spell alike.
+// commonRequest holds the fields that have the same names in all APIs.
 type commonRequest struct {
 	Model     string  `json:"model"`
 	RequestID string  `json:"request_id"`
@@ -89,10 +89,10 @@ func (c commonRequest) fill(q *request) {
 	q.IgnoreEOS, q.Stop, q.thought = c.IgnoreEOS, c.Stop, c.thought
 }
 
-// typedParts is a content that is a text or a list of parts whose names say who wrote them.
+// typedParts is the content of a message: a text or a list of typed parts.
 type typedParts string
 
-// UnmarshalJSON reads either.
+// UnmarshalJSON reads a text or a list of parts.
 func (c *typedParts) UnmarshalJSON(b []byte) error {
 	var text *string
 	if json.Unmarshal(b, &text) == nil {
@@ -127,7 +127,7 @@ func (c *typedParts) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// calling is the message with one more call.
+// calling returns the message with one more call.
 func (m wireMessage) calling(c Call) wireMessage {
 	m.Calls = append(m.Calls, struct {
 		Function Call `json:"function"`

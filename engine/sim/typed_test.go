@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestTypedGoldens holds what the responses and the messages API say, byte for byte.
+// TestTypedGoldens compares replies of the responses and the messages API with golden files, byte for byte.
 func TestTypedGoldens(t *testing.T) {
 	const question = "How tight are the head bolts? Do not add anything else."
 	with := func(base fields, more ...fields) fields {
@@ -63,7 +63,7 @@ func TestTypedGoldens(t *testing.T) {
 	}
 }
 
-// TestDecide holds the rule by which a reply calls a tool.
+// TestDecide checks the rule by which a reply calls a tool.
 func TestDecide(t *testing.T) {
 	tools := []fields{{"type": "function", "function": fields{"name": "list"}}, {"type": "function",
 		"function": fields{"name": "read", "parameters": fields{"type": "object", "properties": fields{
@@ -111,8 +111,8 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// TestHistory_OneForAll holds that a conversation with calls is the same prompt on each API, that /tokenize and
-// count_tokens count it, and that what a reply called is found in the cache when it comes back.
+// TestHistory_OneForAll checks that a conversation with calls gives the same prompt on each API, that /tokenize and
+// count_tokens count it, and that the calls of a reply are found in the cache when they come back.
 func TestHistory_OneForAll(t *testing.T) {
 	virtual(t, Config{}, func(b *bench) {
 		long := "You are an agent. " + strings.Repeat("Look at the files one after the other. ", 8)
@@ -167,7 +167,7 @@ func TestHistory_OneForAll(t *testing.T) {
 	})
 }
 
-// TestMessages_Usage holds that a prompt is counted in parts, or with its cached tokens twice.
+// TestMessages_Usage checks that a prompt is counted in parts, or with its cached tokens twice.
 func TestMessages_Usage(t *testing.T) {
 	for _, twice := range []bool{false, true} {
 		virtual(t, Config{Wire: Wire{WholeInput: twice}}, func(b *bench) {

@@ -50,7 +50,7 @@ var WireVersions = []WireVersion{
 	},
 }
 
-// older is what none of the earlier versions had.
+// older lists what none of the earlier versions had.
 var older = map[string]string{
 	"vllm:prompt_tokens_by_source_total":         "",
 	"vllm:prompt_tokens_cached_total":            "",

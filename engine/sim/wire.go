@@ -72,8 +72,8 @@ func (s *Server) delta(text string, reasoning bool) json.RawMessage {
 	return append(b, '}')
 }
 
-// tokens returns the chunks of the tokens from one to another, the last included: one, unless what is said changes with
-// a token. What is said of the tokens is in the last.
+// tokens returns the chunks of tokens from..i: one for each piece of content. Only the last has the token ids, the
+// usage and the finish reason.
 func (x *exchange) tokens(from, i int) []event {
 	parts := x.reply.said(from, i)
 	var out []event
@@ -89,7 +89,7 @@ func (x *exchange) tokens(from, i int) []event {
 	return append(out, x.chunk(parts[0], from, i))
 }
 
-// partly is the delta of a part.
+// partly returns the delta of a piece.
 func (x *exchange) partly(p piece) json.RawMessage {
 	switch {
 	case p.call < 0:
@@ -102,12 +102,12 @@ func (x *exchange) partly(p piece) json.RawMessage {
 		"function": map[string]string{"arguments": p.text}}}})
 }
 
-// callID is the name of a call of the reply.
+// callID returns the id of a call of the reply.
 func (x *exchange) callID(call int) string {
 	return fmt.Sprintf("call-%s-%d", x.s.id(x.entry.N)[:16], call)
 }
 
-// chunk is the chunk of a part and of the tokens from one to another.
+// chunk returns the chunk of a piece, with the token ids and usage of tokens from..i.
 func (x *exchange) chunk(p piece, from, i int) event {
 	r := x.reply
 	ev := x.blank()
@@ -184,7 +184,7 @@ func (x *exchange) blank() event {
 	return event{ID: x.entry.ID, Object: object, Created: x.created, Model: x.model, Choices: []choice{}}
 }
 
-// usage counts after so many tokens. Cached tokens are named only if there are any, as in vLLM.
+// usage returns the usage after a number of tokens. Cached tokens are included only if there are any, as in vLLM.
 func (x *exchange) usage(tokens int) usage {
 	if f, ok := x.trouble.find("usage"); ok {
 		tokens = f.Count

@@ -1,8 +1,8 @@
-// Package starter writes the first files of a new user: a scenario, gates and a job for a CI, which work at once
-// against the server that was found.
+// Package starter writes the first files of a new user: a scenario, gates and a job for a CI, which work immediately
+// with the server that was found.
 //
-// The input is a folder and what was found; the output is files that were not there before. It looks for no server
-// and plays nothing.
+// The input is a folder and a description of the server; the output is new files. It does not look for servers and
+// plays nothing.
 package starter
 
 import (
@@ -25,11 +25,11 @@ import (
 	"homellm/schema"
 )
 
-// Scenario is the path of the scenario below the folder.
+// Scenario is the path of the scenario in the folder.
 const Scenario = "scenarios/first.yaml"
 
-// schemas is the folder of what editors check the files with. It lies beside them, so that an editor needs no network
-// and the schema is that of the program that wrote them.
+// schemas is the folder of the JSON schemas that editors check the files with. They are written beside the files, so
+// that an editor needs no network and uses the schemas of the program that wrote the files.
 const schemas = ".homellm"
 
 var (
@@ -43,11 +43,11 @@ var (
 
 // Found is the server that the files are written for.
 type Found struct {
-	Label     string // its name and version; empty: there is none, and the simulator answers
+	Label     string // name and version of the server; empty: there is none, and the simulator answers
 	URL       string
 	Simulated bool
-	Model     string // the one to play with where the server has several; empty: it has one
-	Named     bool   // by the user: apply does not find it by itself
+	Model     string // the model to play with, if the server has several; empty: it has one
+	Named     bool   // the user gave its address, so apply does not find it without one
 }
 
 // For describes a server that is ready.
@@ -56,7 +56,7 @@ func For(s server.Found) Found {
 	if len(s.Models) < 2 || s.Simulated {
 		return f
 	}
-	// What is loaded answers at once; a model that only embeds answers no chat.
+	// A loaded model answers at once; an embedding model does not chat.
 	rank := func(m engines.Model) int {
 		switch {
 		case !plain.MatchString(m.ID) || strings.Contains(strings.ToLower(m.ID), "embed"):
@@ -73,10 +73,10 @@ func For(s server.Found) Found {
 	return f
 }
 
-// plain is a name that neither YAML nor a shell nor a CI takes for more than a name.
+// plain matches names without any special meaning in YAML, a shell or a CI configuration.
 var plain = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$`)
 
-// Apply are the flags with which apply plays on this server.
+// Apply returns the flags with which apply plays on this server.
 func (f Found) Apply() (out []string) {
 	if f.Named {
 		out = append(out, "--url", f.URL)
@@ -87,7 +87,7 @@ func (f Found) Apply() (out []string) {
 	return out
 }
 
-// gate are the flags with which a job plays on this server and on no other.
+// gate returns the flags with which a CI job plays on this server and no other.
 func (f Found) gate() []string {
 	if f.Label == "" {
 		return []string{"--server", "sim"}
@@ -99,7 +99,7 @@ func (f Found) gate() []string {
 	return append(f.Apply(), "--no-sim")
 }
 
-// Line is how flags stand behind a command in a shell.
+// Line quotes flags for a shell, each after a space.
 func Line(flags []string) (out string) {
 	for _, flag := range flags {
 		out += " " + text.Quote(flag)
@@ -107,14 +107,14 @@ func Line(flags []string) (out string) {
 	return out
 }
 
-// File is what became of one file.
+// File is the result of writing one file.
 type File struct {
-	Path string // from the folder, with slashes
-	Kept bool   // it was there before, and nothing was written
+	Path string // relative to the folder, with slashes
+	Kept bool   // the file existed and was left unchanged
 }
 
-// Write writes the files that are not there yet below a folder, which it makes. It never changes one that is there,
-// and no link leads it out of the folder.
+// Write creates the folder and writes the files that it lacks. It never changes an existing file, and does not follow
+// links out of the folder.
 func Write(dir string, f Found) ([]File, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, exit.Errorf(exit.Environment, "", "%w", err)
@@ -141,7 +141,7 @@ type made struct {
 	data []byte
 }
 
-// content is every file, the one to look at first at the top.
+// content returns all files, in the order in which to look at them.
 func content(f Found) []made {
 	why := "No server was found here, so the embedded simulator answers. With --url ADDRESS --no-sim a real one is " +
 		"measured."
@@ -164,12 +164,12 @@ func content(f Found) []made {
 func filled(form string, values map[string]string) []byte {
 	var b bytes.Buffer
 	if err := template.Must(template.New("").Option("missingkey=error").Parse(form)).Execute(&b, values); err != nil {
-		panic(err) // the forms are embedded, and tested
+		panic(err) // the templates are embedded and tested
 	}
 	return b.Bytes()
 }
 
-// write makes a file; kept: there is one.
+// write creates a file; kept says that it exists already.
 func write(root *os.Root, name string, data []byte) (kept bool, err error) {
 	if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
 		return false, err

@@ -20,7 +20,7 @@ import (
 
 var yes = true
 
-// Every file is valid, and its first line leads an editor to the schema that lies beside it.
+// Every file is valid, and its first line points an editor to the schema beside it.
 func TestWrite(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new")
 	written, err := Write(dir, Found{})
@@ -51,7 +51,7 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-// A file that is there is never changed, nor one that a link leads to.
+// An existing file is never changed, nor one that a link leads to.
 func TestWrite_KeepsWhatIsThere(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "gates.yaml"), []byte("mine"), 0o644); err != nil {
@@ -86,7 +86,7 @@ func TestWrite_KeepsWhatIsThere(t *testing.T) {
 	}
 }
 
-// The job plays on the server that was found; nothing that a server calls itself becomes a command or an expression.
+// The job plays on the server that was found. No name that a server gives itself becomes a command or an expression.
 func TestJob(t *testing.T) {
 	model := func(id string, loaded *bool) engines.Model { return engines.Model{ID: id, Loaded: loaded} }
 	ready := func(models ...engines.Model) server.Found {

@@ -33,8 +33,8 @@ func TestPercentileBounds(t *testing.T) {
 	}
 }
 
-// TestConfidence holds that each look is surer than the one before, so that all together are as
-// sure as one.
+// TestConfidence checks that each look has a higher confidence than the one before, so that all together have the
+// confidence of one.
 func TestConfidence(t *testing.T) {
 	var wrong float64
 	for k := 1; k <= 1000; k++ {

@@ -12,7 +12,7 @@ type Change struct {
 	To            int     // position of the last value of a steady rise or fall; 0: the level changed at once
 }
 
-// A change is believed with at least so many values on either side: two outliers among fewer look like a new level.
+// A change needs at least this many values on either side: among fewer, two outliers look like a new level.
 const leastSide = 5
 
 // The levels of the two tests. A place is chosen because its sides differ, which the tests do not know: that of the
@@ -22,7 +22,7 @@ const (
 	meanLevel = 0.0001
 )
 
-// rampPlaces are about so many where a steady change is tried to begin and to end.
+// rampPlaces is about how many places are tried as the beginning and the end of a steady change.
 const rampPlaces = 200
 
 // lenient is how many times its level may be exceeded until the neighbours of a cut are known.
@@ -80,7 +80,7 @@ func (s series) energy(lo, t, hi int) float64 {
 }
 
 // split cuts a stretch where its sides differ most, and then each side. The right side may end before the stretch does:
-// a level that returns to what it was hides behind what follows.
+// a level that returns to its old value is hidden by what follows.
 func (s series) split(lo, hi int) []int {
 	at, best := 0, 0.0
 	end := hi
@@ -244,7 +244,7 @@ func (s series) ramp(lo, hi int, steps []Change) (Change, bool) {
 	return Change{At: lo + from, To: lo + to, Before: before, After: after}, true
 }
 
-// rampRest is what is left of the squares when x runs from 0 at a to 1 at b, and is level outside.
+// rampRest returns the remaining sum of squares when x rises from 0 at a to 1 at b and is level outside.
 func rampRest(v []float64, a, b int) (float64, bool) {
 	n := float64(len(v))
 	var sx, sy, sxx, sxy, syy float64

@@ -38,7 +38,7 @@ func uCounts(m, n int) []float64 {
 		return nil
 	}
 	if d, ok := untied.Load([2]int{m, n}); ok {
-		return d.([]float64) // nothing else is stored
+		return d.([]float64) // no other type is stored
 	}
 	scores := make([]int, m+n)
 	for i := range scores {

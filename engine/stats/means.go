@@ -26,20 +26,38 @@ func Means(a, b []float64, confidence float64) (Shift, error) {
 		return Shift{}, errNoSample
 	}
 	a, b = slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)) // for a sum that does not depend on the order
-	s := Shift{By: Mean(b) - Mean(a), Lo: math.Inf(-1), Hi: math.Inf(1)}
-	if len(a) > 1 && len(b) > 1 {
-		na, nb := float64(len(a)), float64(len(b))
-		da, db := Deviation(a), Deviation(b)
-		va, vb := da*da/na, db*db/nb
-		half := 0.0
-		if va+vb > 0 {
-			df := (va + vb) * (va + vb) / (va*va/(na-1) + vb*vb/(nb-1))
-			half = Student(1-(1-confidence)/2, df) * math.Sqrt(va+vb)
-		}
-		s.Lo, s.Hi = s.By-half, s.By+half
-	}
-	s.Probabilities = studentised(a, b)
+	s := Shift{Probabilities: studentised(a, b)}
+	s.By, s.Lo, s.Hi = MeansInterval(a, b, confidence)
 	return s, nil
+}
+
+// MeansInterval is how far the mean of b lies from that of a, with Welch's interval; infinite if a sample has fewer
+// than two values.
+func MeansInterval(a, b []float64, confidence float64) (by, lo, hi float64) {
+	by = Mean(b) - Mean(a)
+	if len(a) < 2 || len(b) < 2 {
+		return by, math.Inf(-1), math.Inf(1)
+	}
+	na, nb := float64(len(a)), float64(len(b))
+	da, db := Deviation(a), Deviation(b)
+	va, vb := da*da/na, db*db/nb
+	half := 0.0
+	if va+vb > 0 {
+		df := (va + vb) * (va + vb) / (va*va/(na-1) + vb*vb/(nb-1))
+		half = Student(1-(1-confidence)/2, df) * math.Sqrt(va+vb)
+	}
+	return by, by - half, by + half
+}
+
+// MeanInterval is the mean of a sample with Student's interval; infinite if it has fewer than two values.
+func MeanInterval(values []float64, confidence float64) (mean, lo, hi float64) {
+	mean = Mean(values)
+	n := float64(len(values))
+	if n < 2 {
+		return mean, math.Inf(-1), math.Inf(1)
+	}
+	half := Student(1-(1-confidence)/2, n-1) * Deviation(values) / math.Sqrt(n)
+	return mean, mean - half, mean + half
 }
 
 // PairedMeans is [Means] for samples taken in turn. The probabilities come from the differences with each sign
@@ -51,11 +69,8 @@ func PairedMeans(a, b []float64, confidence float64) (Shift, error) {
 		return Shift{}, err
 	}
 	slices.Sort(diffs) // for a sum that does not depend on the order
-	s := Shift{By: Mean(diffs), Lo: math.Inf(-1), Hi: math.Inf(1)}
-	if n := float64(len(diffs)); n > 1 {
-		half := Student(1-(1-confidence)/2, n-1) * Deviation(diffs) / math.Sqrt(n)
-		s.Lo, s.Hi = s.By-half, s.By+half
-	}
+	var s Shift
+	s.By, s.Lo, s.Hi = MeanInterval(diffs, confidence)
 	c := counter{seen: Sum(diffs)}
 	n := len(diffs)
 	if n <= mostSignsOfMeans {

@@ -45,7 +45,7 @@ func orders(size, take int, mix func(pool []int32), yield func(order []int32) bo
 		})
 		return all
 	}))
-	all := made.(func() []int32)() // nothing else is stored
+	all := made.(func() []int32)() // no other type is stored
 	for ; len(all) > 0 && yield(all[:take]); all = all[take:] {
 	}
 }
@@ -53,7 +53,7 @@ func orders(size, take int, mix func(pool []int32), yield func(order []int32) bo
 func mixed(size, take int, mix func(pool []int32), yield func(order []int32) bool) {
 	pool := make([]int32, size)
 	for i := range pool {
-		pool[i] = int32(i) // no sample has so many values
+		pool[i] = int32(i) // fits int32: samples are smaller
 	}
 	for range meanPermutations {
 		if mix(pool); !yield(pool[:take]) {

@@ -5,18 +5,18 @@ import (
 	"slices"
 )
 
-// Quadratic is y = A + B·x + C·x², fitted to points whose errors are in proportion to y, or to the root of y² + Flat²
-// where some are not: a delay that a short prompt meets is the same delay for a long one.
+// Quadratic is y = A + B·x + C·x², fitted to points whose errors are proportional to y or, if some errors do not grow
+// with y, to the root of y² + Flat²: a delay may be as long for a short prompt as for a long one.
 type Quadratic struct {
 	A, B, C      float64
 	Spread       float64 // standard deviation of a point, as a share of y where y is large
-	Flat         float64 // y at which both parts of the error are equal
+	Flat         float64 // y at which both parts of the error are equal; 0: errors are proportional to y
 	Misfit       float64 // by how much a curve through the others misses a point, as a share of y
 	cov          [3][3]float64
 	free         float64 // degrees of freedom
 	times        float64 // Student's quantile of 97.5 % for them
-	worst        float64 // largest residual, as the logarithm of a factor, by the scale there
-	below, above float64 // how far the curve has moved since, as logarithms of factors: at most 0, and at least 0
+	worst        float64 // largest residual, as the logarithm of a factor, divided by the scale there
+	below, above float64 // between which the curve lies since it has moved, as logarithms of factors; 0 and 0: it has not
 }
 
 // terms are the factors of A, B and C in a value.
@@ -54,11 +54,11 @@ func FitQuadratic(x, y []float64) (Quadratic, bool) {
 	return q, true
 }
 
-// likelier is by how much the logarithm of the likelihood has to grow for errors to be more than a share of y: twice
-// that is chi-squared with one degree of freedom, and 6 is exceeded by chance in one fit of 1,900.
+// likelier is how much the log-likelihood must improve before Flat is used. Twice the improvement is chi-squared with
+// one degree of freedom, so 6 is exceeded by chance in one fit in 1,900.
 const likelier = 6
 
-// fitErrors fits the curve with the errors that make the points most likely (pseudo-likelihood, Carroll and Ruppert,
+// fitErrors fits the curve with the Flat that makes the points most likely (pseudo-likelihood, Carroll and Ruppert,
 // section 3.2).
 func fitErrors(x, y []float64, count int) (best Quadratic, ok bool) {
 	best, ok = fitTerms(x, y, count, 0)
@@ -75,7 +75,7 @@ func fitErrors(x, y []float64, count int) (best Quadratic, ok bool) {
 	return best, true
 }
 
-// likelihood is the logarithm of how likely the curve makes the points, but for a constant.
+// likelihood returns the log-likelihood of the points under the curve, up to a constant.
 func (q Quadratic) likelihood(x, y []float64) (sum float64) {
 	squares := 0.0
 	for i := range x {
@@ -87,7 +87,7 @@ func (q Quadratic) likelihood(x, y []float64) (sum float64) {
 	return sum - float64(len(x))/2*math.Log(squares)
 }
 
-// scale is by how much the error of a value y is larger than its share of y.
+// scale returns the factor by which the error of a value y exceeds Spread·y.
 func (q Quadratic) scale(y float64) float64 { return math.Hypot(1, q.Flat/y) }
 
 func (q Quadratic) at(x float64) float64 { return q.A + q.B*x + q.C*x*x }
@@ -95,9 +95,8 @@ func (q Quadratic) at(x float64) float64 { return q.A + q.B*x + q.C*x*x }
 // noiseSquares is the square of how many standard errors a mean may miss by noise alone.
 const noiseSquares = 4
 
-// misfit is by how much, as a share, a curve through all other points misses those of a place: that is how far it
-// can be
-// from what lies between the places. The first and the last place have nothing beyond them and do not count.
+// misfit returns the largest share by which a curve through all other points misses those of one place: it may be as
+// far from the truth between the places. The first and the last place have nothing beyond them and do not count.
 func misfit(x, y []float64, count int, flat float64) (largest float64) {
 	for i, place := range x {
 		var restX, restY []float64
@@ -119,12 +118,12 @@ func misfit(x, y []float64, count int, flat float64) (largest float64) {
 		for _, j := range here {
 			miss += (y[j]/q.at(x[j]) - 1) / float64(len(here))
 		}
-		// What noise alone makes of the mean of a place is no misfit.
+		// The part of a mean's deviation that noise alone explains is not a misfit.
 		own := q.Spread * q.scale(q.at(x[i]))
 		own *= own / float64(len(here))
 		fit := q.variance(x[i], x[i]) / (q.at(x[i]) * q.at(x[i]))
 		if sq := miss*miss - noiseSquares*(own+fit); sq > 0 {
-			largest = max(largest, 2*math.Sqrt(sq)) // what lies between two places can be as far again
+			largest = max(largest, 2*math.Sqrt(sq)) // between two places the curve may be off by as much again
 		}
 	}
 	return largest

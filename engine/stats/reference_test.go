@@ -155,7 +155,7 @@ func TestReference(t *testing.T) {
 	}
 }
 
-// TestRankSum_Approximations holds the approximations against what is counted.
+// TestRankSum_Approximations compares the approximations with exact counts.
 func TestRankSum_Approximations(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 3))
 	for _, c := range []struct {
@@ -193,7 +193,7 @@ func TestRankSum_Approximations(t *testing.T) {
 	within(t, "few that differ", RankSum(a, b).P, want.P, 0.1*want.P)
 }
 
-// TestRankSum_Cost holds what large samples may take. The bounds are wide: the machine may be busy.
+// TestRankSum_Cost limits the cost of large samples. The bounds are wide: the machine may be busy.
 func TestRankSum_Cost(t *testing.T) {
 	random := rand.New(rand.NewPCG(4, 4))
 	draw := func(n int) (v []float64) {
@@ -213,7 +213,7 @@ func TestRankSum_Cost(t *testing.T) {
 	}
 }
 
-// TestMeans_Drawn holds random permutations against all of them, and that they do not depend on the order.
+// TestMeans_Drawn compares random permutations with all permutations, and checks that they do not depend on the order.
 func TestMeans_Drawn(t *testing.T) {
 	// 6 of 20 are 0 against none: a permutation is as extreme if it leaves them on one side.
 	a, b := make([]float64, 20), make([]float64, 20)
@@ -253,8 +253,8 @@ func TestMeans_Drawn(t *testing.T) {
 	within(t, "signs", paired.P, float64(far)/all, 0.2*float64(far)/all)
 }
 
-// TestPercentileBounds_Pooled holds the coverage of bounds of values that share the luck of their repeat: a bound
-// of a p95 from 59 repeats of 12 turns lies above the true one in at least 95 % of the cases.
+// TestPercentileBounds_Pooled checks the coverage of bounds for values that are correlated within a repeat: a bound of
+// a p95 from 59 repeats of 12 turns lies above the true one in at least 95 % of the cases.
 func TestPercentileBounds_Pooled(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 5))
 	for _, c := range []struct {

@@ -2,32 +2,50 @@ package stats
 
 import "math"
 
-// Moved is the curve as further points show it that were seen elsewhere in time: where one lies outside what a single
-// point may, what made the first points has changed, and any state between the two is possible. Which of the points
-// are of that kind does not matter, so that one suffices.
+// Moved returns the curve as points show it that were measured at another time. If one level explains all of them, the
+// curve has that level: it is moved there, unless the first points explain it as well. If no level does, the conditions
+// changed between the points, and any state between theirs and that of the first points is possible.
 func (q Quadratic) Moved(x, y []float64) Quadratic {
+	var offs, reaches []float64
 	for i := range x {
-		fitted := q.at(x[i])
-		if fitted <= 0 || y[i] <= 0 {
-			continue
+		if fitted := q.at(x[i]); fitted > 0 && y[i] > 0 {
+			offs, reaches = append(offs, q.Off(x[i], y[i])), append(reaches, q.reach(x[i], x[i], 1))
 		}
-		off := math.Log(y[i] / fitted)
-		if math.Abs(off) > q.reach(x[i], x[i], 1) {
+	}
+	level, of := Mean(offs), float64(len(offs))
+	all := Student(1-0.025/of, q.free) / q.times // the interval that holds all of the points (Bonferroni), not one
+	one, within := true, 0.0                     // the mean lies within so much of its level
+	for i, off := range offs {
+		one, within = one && math.Abs(off-level) <= all*reaches[i], max(within, reaches[i]/math.Sqrt(of))
+	}
+	if one {
+		if math.Abs(level) > within {
+			q.below, q.above = level-within, level+within
+		}
+		return q
+	}
+	for i, off := range offs {
+		if math.Abs(off) > reaches[i] {
 			q.below, q.above = min(q.below, off), max(q.above, off)
 		}
 	}
 	return q
 }
 
-// Since is by what share the further points took more than the curve says and less, where one lies outside of it.
-func (q Quadratic) Since() (more, less float64) { return math.Expm1(q.above), -math.Expm1(q.below) }
+// Off returns how far a point lies from the curve, as the logarithm of a factor.
+func (q Quadratic) Off(x, y float64) float64 { return math.Log(y / q.at(x)) }
 
-// noise is how far a single point may lie from the curve at y, as the logarithm of a factor: Student's interval or the
-// farthest of those seen, as noise on a machine that others use has longer tails than any that is normal.
+// Since returns by which shares points took more and less at most when the curve was moved; 0 if it was not.
+func (q Quadratic) Since() (more, less float64) {
+	return math.Expm1(max(q.above, 0)), -math.Expm1(min(q.below, 0))
+}
+
+// noise returns how far a single point may lie from the curve at y, as the logarithm of a factor: Student's interval or
+// the largest residual seen, because noise on a shared machine has longer tails than a normal distribution.
 func (q Quadratic) noise(y float64) float64 { return max(q.times*q.Spread, q.worst) * q.scale(y) }
 
-// reach is how far a value may lie from the curve where u is left to do of n, as the logarithm of a factor, by how
-// well the curve is known and, with own 1, by what a point adds to it; with own 0 without that.
+// reach returns how far a value may lie from the curve where u of n is left to do, as the logarithm of a factor. It
+// combines the uncertainty of the curve with the noise of a single point if own is 1, or without it if own is 0.
 func (q Quadratic) reach(n, u, own float64) float64 {
 	u = min(max(u, 0), n)
 	v := q.left(n, u)
@@ -37,7 +55,7 @@ func (q Quadratic) reach(n, u, own float64) float64 {
 	return math.Hypot(q.times*math.Sqrt(max(q.variance(n, u), 0))/v, own*q.noise(v)) + math.Log1p(q.Misfit)
 }
 
-// variance is that of the curve, without a single point's own, where u is left to do of n.
+// variance returns the variance of the curve where u of n is left to do, without that of a single point.
 func (q Quadratic) variance(n, u float64) (v float64) {
 	row := terms{1, u, 2*n*u - u*u}
 	for j := range row {
@@ -48,21 +66,21 @@ func (q Quadratic) variance(n, u float64) (v float64) {
 	return v
 }
 
-// left is the value where u is left to do of n: A + B·u + C·(n² - (n-u)²), and beyond 0 and n a straight line.
+// left returns the value where u of n is left to do: A + B·u + C·(n² - (n-u)²), and beyond 0 and n a straight line.
 func (q Quadratic) left(n, u float64) float64 {
 	at := min(max(u, 0), n)
 	slope := q.B + 2*q.C*(n-at)
 	return q.A + q.B*at + q.C*(2*n*at-at*at) + slope*(u-at)
 }
 
-// Rest is between which numbers u lies that is left to do of n. A single value's own noise takes it further: Below
-// under Least, and Above over Most, so that the whole holds the truth with a probability of 95 %. What several
-// values of one curve have in common, which is how well the curve is known, does not shrink by taking them together;
-// their own noise does. None of this is cut to 0 and n, for a mean of what was cut would be biased.
+// Rest bounds the number u that is left to do of n: between Least and Most by the uncertainty of the curve. The noise
+// of a single value widens this by Below and Above, so that the whole interval holds the truth with a probability of 95
+// %. A mean of several values on one curve reduces their noise, but not the uncertainty of the curve, which they share.
+// The bounds are not clipped to 0 and n, because a mean of clipped bounds would be biased.
 type Rest struct{ Least, Most, Below, Above float64 }
 
-// Rest explains a value from low to high of what is left to do of n. It is false if no part explains it: it is too
-// large for all of n.
+// Rest bounds what was left to do of n, given a value between low and high. It returns false if the value is too large
+// even for all of n.
 func (q Quadratic) Rest(n, low, high float64) (Rest, bool) {
 	// by the curve alone, and with what a single point adds
 	upper := func(own float64) func(float64) float64 {
@@ -81,7 +99,7 @@ func (q Quadratic) Rest(n, low, high float64) (Rest, bool) {
 	}, true
 }
 
-// crossing is where a rising function reaches y, from as far below 0 as n is above it to twice n.
+// crossing returns where a rising function reaches y, between -n and 2n.
 func crossing(f func(float64) float64, y, n float64) float64 {
 	low, high := -n, 2*n
 	for range 60 {
@@ -94,15 +112,31 @@ func crossing(f func(float64) float64, y, n float64) float64 {
 	return high
 }
 
-// Alone is between which numbers u lies by one value with its noise, from 1 to n.
+// cachedCost is how long it takes at most to read a token from the cache, as a share of computing one. A GPU that
+// computes 20,000 tokens a second reads the keys and values of a million, which is a fiftieth; half as much again is
+// allowed for caches in the memory of the host.
+const cachedCost = 0.03
+
+// Unseen widens the bounds by what the points do not show: what so few take that no point has less, and what it costs
+// to read from the cache what was not left to do of n.
+func (r Rest) Unseen(n, shortest float64) Rest {
+	r.Least -= cachedCost * max(n-r.Least, 0)
+	if r.Least < shortest {
+		r.Least -= shortest
+	}
+	r.Most = max(r.Most, min(shortest, n))
+	return r
+}
+
+// Alone returns the bounds of u for a single value with its noise, from 1 to n.
 func (r Rest) Alone(n float64) (least, most float64) {
 	return min(max(r.Least-r.Below, 1), n), min(max(r.Most+r.Above, 1), n)
 }
 
-// And adds another value of the same curve. What they have in common adds up as it is, for it is the same in both, and
-// the noise of each as the root of the sum of squares, for it is not (JCGM 100:2008, Guide to the expression of
-// uncertainty in measurement, 5.1.2 and the first note of 5.2.2): in a mean of R values the noise shrinks by the root
-// of R, and the error of the curve stays.
+// And adds another value of the same curve. Their common error adds up linearly, because it is the same in both, and
+// their noise adds up as the root of the sum of squares, because it is independent (JCGM 100:2008, Guide to the
+// expression of uncertainty in measurement, 5.1.2 and the first note of 5.2.2): in a mean of R values the noise shrinks
+// by the root of R, and the error of the curve stays.
 func (r Rest) And(o Rest) Rest {
 	return Rest{
 		Least: r.Least + o.Least, Below: math.Hypot(r.Below, o.Below),

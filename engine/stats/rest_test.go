@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -9,22 +10,22 @@ import (
 // machine is a server whose times are made up: what a prompt of n tokens takes of which u are computed.
 type machine struct {
 	time  func(n, u float64) float64
-	noise func(r *rand.Rand, k int) float64 // of the k-th prompt, as a factor
-	width float64                           // of the intervals at most, as a share of the prompt
-	delay float64                           // one prompt in ten takes up to so much longer, whatever its length
+	noise func(r *rand.Rand, at float64) float64 // of a prompt, as a factor, after so many repeats and parts of one
+	width float64                                // of the intervals at most, as a share of the prompt
+	delay float64                                // one prompt in ten takes up to this much longer, whatever its length
 }
 
 func plain(n, u float64) float64 { return 20 + 0.45*u + 0.00004*(2*n*u-u*u) }
 
-func normal(spread float64) func(*rand.Rand, int) float64 {
-	return func(r *rand.Rand, _ int) float64 { return math.Exp(spread * r.NormFloat64()) }
+func normal(spread float64) func(*rand.Rand, float64) float64 {
+	return func(r *rand.Rand, _ float64) float64 { return math.Exp(spread * r.NormFloat64()) }
 }
 
-// from is two percent of noise, and a factor on every prompt for which it is told to be.
-func from(factor float64, on func(k int) bool) func(*rand.Rand, int) float64 {
-	return func(r *rand.Rand, k int) float64 {
+// from is two percent of noise, and a factor on every prompt at the times for which it is told to be.
+func from(factor float64, on func(at float64) bool) func(*rand.Rand, float64) float64 {
+	return func(r *rand.Rand, at float64) float64 {
 		f := math.Exp(0.02 * r.NormFloat64())
-		if on(k) {
+		if on(at) {
 			f *= factor
 		}
 		return f
@@ -37,13 +38,12 @@ const (
 	coldAfter  = 3
 	cellRounds = 5
 	cellTurns  = 6
-	perRound   = 1 + cellTurns + coldAfter
 	leastCold  = 60.0
 	mostCold   = 2600.0
 )
 
 // longTails is Student's t with three degrees of freedom.
-func longTails(r *rand.Rand, _ int) float64 {
+func longTails(r *rand.Rand, _ float64) float64 {
 	sum := 0.0
 	for range 3 {
 		x := r.NormFloat64()
@@ -53,7 +53,7 @@ func longTails(r *rand.Rand, _ int) float64 {
 }
 
 // others is a machine that others use at times.
-func others(r *rand.Rand, _ int) float64 {
+func others(r *rand.Rand, _ float64) float64 {
 	f := math.Exp(0.02 * r.NormFloat64())
 	if r.Float64() < 0.15 {
 		f *= 1 + 2*r.Float64()
@@ -62,23 +62,22 @@ func others(r *rand.Rand, _ int) float64 {
 }
 
 var machines = map[string]machine{
-	"quiet":                             {plain, normal(0.01), 0.085, 0},
-	"one percent and a half":            {plain, normal(0.016), 0.11, 0},
-	"five percent":                      {plain, normal(0.05), 0.24, 0},
-	"27 percent":                        {plain, normal(0.27), 1, 0},
-	"long tails":                        {plain, longTails, 0.3, 0},
-	"a delay at times":                  {plain, normal(0.01), 0.38, 100},
-	"others at times":                   {plain, others, 1, 0},
-	"throttled after the first prompts": {plain, from(1.4, func(k int) bool { return k >= coldFirst }), 0.4, 0},
-	"throttled in the middle of a repeat": {plain,
-		from(1.4, func(k int) bool { return k >= coldFirst+2*perRound+perRound/2 }), 0.3, 0},
-	"released after the first prompts": {plain, from(1.4, func(k int) bool { return k < coldFirst }), 0.3, 0},
-	"throttled every second repeat": {plain,
-		from(1.4, func(k int) bool { return k >= coldFirst && (k-coldFirst)/perRound%2 == 1 }), 0.4, 0},
-	"slower and slower": {plain, func(r *rand.Rand, k int) float64 {
-		return math.Exp(0.02*r.NormFloat64()) * (1 + 0.01*float64(k))
-	}, 0.4, 0},
-	"a first prompt that costs": {plain, from(8, func(k int) bool { return k == 0 }), 1, 0},
+	"quiet":                               {plain, normal(0.01), 0.07, 0},
+	"one percent and a half":              {plain, normal(0.016), 0.09, 0},
+	"five percent":                        {plain, normal(0.05), 0.24, 0},
+	"27 percent":                          {plain, normal(0.27), 1, 0},
+	"long tails":                          {plain, longTails, 0.3, 0},
+	"a delay at times":                    {plain, normal(0.01), 0.42, 100},
+	"others at times":                     {plain, others, 1, 0},
+	"throttled after the first prompts":   {plain, from(1.4, func(at float64) bool { return at >= 0 }), 0.13, 0},
+	"throttled in the middle of a repeat": {plain, from(1.4, func(at float64) bool { return at >= 2.5 }), 0.2, 0},
+	"released after the first prompts":    {plain, from(1.4, func(at float64) bool { return at < 0 }), 0.13, 0},
+	"throttled every second repeat": {plain, from(1.4, func(at float64) bool { return at >= 0 && int(at)%2 == 1 }),
+		0.4, 0},
+	"slower and slower": {plain, func(r *rand.Rand, at float64) float64 {
+		return math.Exp(0.02*r.NormFloat64()) * (1.2 + 0.1*at)
+	}, 0.17, 0},
+	"a first prompt that costs": {plain, from(8, func(at float64) bool { return at == -1 }), 1, 0},
 	"reading what is cached costs": {func(n, u float64) float64 { return plain(n, u) + 0.01*(n-u) }, normal(0.02), 0.15,
 		0},
 	"a lead is always cached": {func(n, u float64) float64 { return plain(n, u-24) }, normal(0.02), 0.15, 0},
@@ -92,7 +91,7 @@ var machines = map[string]machine{
 	"too fast to tell": {func(_, u float64) float64 { return 40 + 0.004*u }, normal(0.05), 1, 0},
 }
 
-// covered counts the intervals that hold the truth.
+// covered counts the intervals that contain the truth.
 type covered struct {
 	within, all int
 	width       float64
@@ -107,16 +106,19 @@ func (c *covered) add(r Rest, n, u float64) {
 	}
 }
 
-// cell plays one cell: it counts the intervals of its turns, and that of the mean of the first turns of all repeats.
-func (m machine) cell(r *rand.Rand, turns, means *covered) {
-	k := 0
+// cell plays one cell: it counts the intervals of its turns, and that of the mean of the first turns of all
+// repeats. Each
+// conversation has a cold turn in each repeat.
+func (m machine) cell(r *rand.Rand, conversations int, turns, means *covered) {
+	at, each := -1.0, 1.0/coldFirst // before the first repeat
 	seen := func(n, u float64) float64 {
-		k++
+		now := at
+		at += each
 		delay := 0.0
 		if m.delay > 0 && r.IntN(10) == 0 {
 			delay = m.delay * r.Float64()
 		}
-		return m.time(n, u)*m.noise(r, k-1) + delay
+		return m.time(n, u)*m.noise(r, now) + delay
 	}
 	var x, y []float64
 	for i := range coldFirst {
@@ -133,8 +135,10 @@ func (m machine) cell(r *rand.Rand, turns, means *covered) {
 	type turn struct{ n, u, seen float64 }
 	var mean Rest
 	explained, truth, all := true, 0.0, 0.0
-	for range cellRounds {
-		cold, took := []float64{1500}, []float64{seen(1500, 1500)}
+	var before [2][]float64 // the cold prompts after the last repeat: their lengths and times
+	for round := range cellRounds {
+		at, each = float64(round), 1/float64(conversations+cellTurns+coldAfter)
+		cold, took := append(before[0], 1500), append(before[1], seen(1500, 1500))
 		var played []turn
 		for j := range cellTurns {
 			n := math.Round(500 + 2000*r.Float64())
@@ -143,17 +147,23 @@ func (m machine) cell(r *rand.Rand, turns, means *covered) {
 				n, u = 2000, 700
 			}
 			played = append(played, turn{n, u, seen(n, u)})
+			for range (conversations - 1) / cellTurns {
+				n := math.Round(300 + 1000*r.Float64())
+				cold, took = append(cold, n), append(took, seen(n, n))
+			}
 		}
+		before = [2][]float64{}
 		for _, n := range []float64{mostCold, 735, 210}[:coldAfter] {
-			cold, took = append(cold, n), append(took, seen(n, n))
+			before = [2][]float64{append(before[0], n), append(before[1], seen(n, n))}
 		}
+		cold, took = append(cold, before[0]...), append(took, before[1]...)
 		now := curve.Moved(cold, took)
 		for j, s := range played {
 			rest, ok := now.Rest(s.n, s.seen, s.seen)
 			if !ok { // it tells nothing
 				rest = Rest{Least: 0, Most: s.n}
 			}
-			rest.Least, rest.Most = rest.Least-leastCold, max(rest.Most, leastCold)
+			rest = rest.Unseen(s.n, leastCold)
 			turns.add(rest, s.n, s.u)
 			if j == 0 {
 				mean = mean.And(rest)
@@ -166,29 +176,49 @@ func (m machine) cell(r *rand.Rand, turns, means *covered) {
 	}
 }
 
-// TestRest_Covers holds the true rest in nineteen of twenty intervals, whatever the noise and whatever changes between
-// the first prompts and the turns. The intervals are no wider than that makes them, and those of a mean narrower.
+// TestRest_Covers checks that nineteen of twenty intervals contain the true rest, whatever the noise and whatever
+// changes between the first prompts and the turns. The intervals are no wider than that requires, and those of a mean
+// are narrower.
 func TestRest_Covers(t *testing.T) {
 	for name, m := range machines {
-		t.Run(name, func(t *testing.T) {
-			r := rand.New(rand.NewPCG(7, 11))
-			var turns, means covered
-			for range 60 {
-				m.cell(r, &turns, &means)
-			}
-			if share := float64(turns.within) / float64(turns.all); share < 0.95 || turns.all < 1500 {
-				t.Errorf("%.3f of %d intervals hold the truth", share, turns.all)
-			}
-			if means.all > 0 && float64(means.within) < 0.95*float64(means.all) {
-				t.Errorf("%d of %d means hold the truth", means.within, means.all)
-			}
-			width, ofMeans := turns.width/float64(turns.all), means.width/float64(means.all)
-			if width > m.width {
-				t.Errorf("they are %.3f of the prompt wide", width)
-			}
-			t.Logf("%d of %d hold the truth, %.3f of the prompt wide; %d of %d means, %.3f", turns.within, turns.all, width,
-				means.within, means.all, ofMeans)
-		})
+		for _, conversations := range []int{1, 25} {
+			t.Run(fmt.Sprintf("%s, conversations: %d", name, conversations), func(t *testing.T) { m.covers(t, conversations) })
+		}
+	}
+}
+
+func (m machine) covers(t *testing.T, conversations int) {
+	r := rand.New(rand.NewPCG(7, 11))
+	var turns, means covered
+	for range 60 {
+		m.cell(r, conversations, &turns, &means)
+	}
+	if share := float64(turns.within) / float64(turns.all); share < 0.95 || turns.all < 1500 {
+		t.Errorf("%.3f of %d intervals hold the truth", share, turns.all)
+	}
+	if means.all > 0 && float64(means.within) < 0.95*float64(means.all) {
+		t.Errorf("%d of %d means hold the truth", means.within, means.all)
+	}
+	width, ofMeans := turns.width/float64(turns.all), means.width/float64(means.all)
+	if width > m.width {
+		t.Errorf("they are %.3f of the prompt wide", width)
+	}
+	t.Logf("%d of %d hold the truth, %.3f of the prompt wide; %d of %d means, %.3f", turns.within, turns.all, width,
+		means.within, means.all, ofMeans)
+}
+
+// TestRest_Unseen widens what is less than the shortest prompt down to nothing, and all by what reading a cache
+// may cost.
+func TestRest_Unseen(t *testing.T) {
+	for _, tt := range []struct{ from, want Rest }{
+		{Rest{Least: 500, Most: 600}, Rest{Least: 485, Most: 600}},
+		{Rest{Least: 80, Most: 95}, Rest{Least: 80 - 0.03*920 - 90, Most: 95}},
+		{Rest{Least: 20, Most: 40}, Rest{Least: 20 - 0.03*980 - 90, Most: 90}},
+		{Rest{Least: 1000, Most: 1000}, Rest{Least: 1000, Most: 1000}},
+	} {
+		if got := tt.from.Unseen(1000, 90); math.Abs(got.Least-tt.want.Least) > 1e-9 || got.Most != tt.want.Most {
+			t.Errorf("%+v: %+v, want %+v", tt.from, got, tt.want)
+		}
 	}
 }
 

@@ -15,7 +15,7 @@ func near(t *testing.T, what string, got, want float64) {
 	}
 }
 
-// TestCounts holds the null distributions against ones that are counted by hand.
+// TestCounts compares the null distributions with ones that are counted by hand.
 func TestCounts(t *testing.T) {
 	// U of 2 and 2 values: of the six orders one has U = 0, 1, 3 and 4 each and two have U = 2.
 	for u, want := range []float64{1. / 6, 1. / 6, 2. / 6, 1. / 6, 1. / 6} {

@@ -97,7 +97,7 @@ func (o *Opener) attach(ctx context.Context, cell *dsl.Cell, address string) (*T
 		return nil, err
 	}
 	facts := event.Server{
-		Profile: profile.Name, Engine: found.Engine, Version: found.Version, URL: WithoutUser(found.URL), Model: model,
+		Profile: profile.Instance(), Engine: found.Engine, Version: found.Version, URL: WithoutUser(found.URL), Model: model,
 		Quant: quantOf(cell, model), Simulated: found.Simulated, Simulation: found.Simulation,
 	}
 	if facts.Engine == "" {
@@ -139,6 +139,9 @@ func (o *Opener) attach(ctx context.Context, cell *dsl.Cell, address string) (*T
 	if err := sideChannels(t, profile, found, model, key); err != nil {
 		return nil, err
 	}
+	if err := o.services(t, cell, found.URL, model, key); err != nil {
+		return nil, err
+	}
 	if t.Side != nil && t.Side.Restores() {
 		t.keep = func(ctx context.Context) { o.remember(ctx, found.URL+"\x00"+model, t.Side) }
 	}
@@ -175,8 +178,8 @@ func sideChannels(t *Target, profile *dsl.Server, found server.Found, model, key
 	return nil
 }
 
-// CheckReady turns the state of an address into an error that says what to do, or nil. Named says that the run knows
-// which model it wants, so it does not need a list of models.
+// CheckReady turns the state of an address into an error that says what to do, or nil. Named says that the run names
+// its model, so it does not need a list of models.
 func CheckReady(f server.Found, profile *dsl.Server, named bool) error {
 	about := ""
 	if profile.Pos.File != "" { // the user wrote it

@@ -7,6 +7,7 @@ import (
 	"homellm/engine/engines"
 	"homellm/engine/exit"
 	"homellm/engine/server"
+	"homellm/engine/wire"
 )
 
 // Simulator is the profile for a run without any other server.
@@ -34,10 +35,12 @@ func (m Means) Launcher(log func(profile string) (path, kept string, err error))
 type Choice struct {
 	Means   Means
 	Library *dsl.Library
-	NoSim   bool       // no cell may be played on a simulator
-	Key     dsl.Secret // where the key of the server at the user's address is
-	Opener  Opener
-	Logs    Logs // of the servers that are started
+	NoSim   bool // no cell may be played on a simulator
+	// the cells are played on other machines: no server is looked for on this one, and what names none has none
+	Elsewhere bool
+	Key       dsl.Secret // where the key of the server at the user's address is
+	Opener    Opener
+	Logs      Logs // of the servers that are started
 
 	found   map[string]server.Found // detected servers, by profile
 	lacking bool                    // no server was chosen, and none was found
@@ -53,7 +56,7 @@ func (c *Choice) Choose(ctx context.Context, address string, opt *dsl.Options) e
 	switch {
 	case address != "":
 		return c.attachTo(ctx, address, opt)
-	case len(opt.Servers) == 0:
+	case len(opt.Servers) == 0 && !c.Elsewhere:
 		found, err := server.Scan(ctx)
 		if err != nil {
 			return err
@@ -118,7 +121,7 @@ func (c *Choice) served(profile string) (dsl.Served, bool) {
 	if !ok {
 		return dsl.Served{}, false
 	}
-	out := dsl.Served{Capabilities: map[string]bool{}}
+	out := dsl.Served{Capabilities: map[string]bool{}, APIs: map[wire.API]string{}}
 	if f.ContextTokens != nil {
 		out.ContextTokens = *f.ContextTokens
 	}
@@ -127,6 +130,12 @@ func (c *Choice) served(profile string) (dsl.Served, bool) {
 	}
 	for _, c := range f.Capabilities {
 		out.Capabilities[c.Name] = c.OK
+	}
+	for _, c := range f.APIs {
+		out.APIs[wire.API(c.Name)] = ""
+		if !c.OK {
+			out.APIs[wire.API(c.Name)] = c.How
+		}
 	}
 	return out, true
 }

@@ -17,13 +17,13 @@ func startHint(profile *dsl.Server) string {
 	return "start the server, or name its address with --url"
 }
 
-// KeyHint says how to give a server its key.
+// KeyHint says how to pass a server's key.
 func KeyHint(profile *dsl.Server) string {
 	switch given := profile.APIKey; {
 	case given.Env != "":
-		return "is what the environment variable " + given.Env + " holds the key of this server?"
+		return "is the key in the environment variable " + given.Env + " that of this server?"
 	case given.File != "":
-		return "is what the named file holds the key of this server?"
+		return "is the key in the named file that of this server?"
 	case profile.Pos.File == "":
 		return "say where the key is: --api-key-env NAME, or --api-key-file PATH"
 	}

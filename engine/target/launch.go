@@ -26,7 +26,7 @@ func (l *Launcher) Start(ctx context.Context, profile *dsl.Server, m *dsl.Model)
 	if err := l.fits(profile, m, c); err != nil {
 		return nil, err
 	}
-	log, kept, err := l.Log(profile.Name)
+	log, kept, err := l.Log(profile.Instance())
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func (l *Launcher) Start(ctx context.Context, profile *dsl.Server, m *dsl.Model)
 	defer hc.CloseIdleConnections()
 	began := time.Now()
 	spec := host.Spec{
-		Name: profile.Name, Argv: argv, Env: c.Env, Log: log, Kept: kept, Address: c.Address(), StateDir: l.StateDir,
+		Name: profile.Instance(), Argv: argv, Env: c.Env, Log: log, Kept: kept, Address: c.Address(), StateDir: l.StateDir,
 		Timeout: profile.Startup.Timeout, Interval: profile.Startup.Interval,
 		Signal: profile.Stop.Signal, Grace: profile.Stop.Grace,
 		Ready: func(ctx context.Context) error {
@@ -65,7 +65,7 @@ func (l *Launcher) Start(ctx context.Context, profile *dsl.Server, m *dsl.Model)
 		},
 	}
 	if l.Waiting != nil {
-		spec.Waiting = func(d time.Duration, line string) { l.Waiting(profile.Name, d, line) }
+		spec.Waiting = func(d time.Duration, line string) { l.Waiting(profile.Instance(), d, line) }
 	}
 	if r.proc, err = host.Start(ctx, spec); err != nil {
 		if ctx.Err() != nil {
@@ -165,7 +165,8 @@ func (l *Launcher) explain(ctx context.Context, profile *dsl.Server, c Command, 
 	out := profile.LaunchErrorf("%w", err)
 	hint := server.HintOf(err)
 	if errors.Is(err, host.ErrHopeless) {
-		hint = "compare the profile's command line with what the server says: homellm serve " + profile.Name + " --dry-run"
+		hint = "compare the profile's command line with what the server says: homellm serve " + serveAgain(profile) +
+			" --dry-run"
 	}
 	var exited *host.ExitError
 	var slow *host.NotReadyError
@@ -199,6 +200,15 @@ func (l *Launcher) occupant(ctx context.Context, c Command) (who, hint string) {
 	return who, "stop what listens there, use it as it is with --url " + c.URL() + ", or give the profile another port"
 }
 
+// serveAgain is the profile with its variants, as arguments of homellm serve.
+func serveAgain(profile *dsl.Server) string {
+	words := []string{profile.Name}
+	for _, l := range profile.Chosen {
+		words = append(words, "--variant", l.Name+"="+l.Value)
+	}
+	return strings.Join(words, " ")
+}
+
 // fileSize is the size of a model's file; 0 if it cannot be read.
 func fileSize(path string) float64 {
 	if path == "" {
@@ -221,7 +231,7 @@ func (l *Launcher) fits(profile *dsl.Server, m *dsl.Model, c Command) error {
 		return server.WithHint(profile.Errorf("%s", why), hint)
 	}
 	if !memory.fit.OK && l.Note != nil {
-		l.Note("%s may not fit the graphics memory; %s", profile.Name, memory.remedy())
+		l.Note("%s may not fit the graphics memory; %s", profile.Instance(), memory.remedy())
 		for _, line := range memory.Lines() {
 			l.Note("| %s", line)
 		}

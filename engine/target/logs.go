@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"homellm/engine/exit"
 	"homellm/engine/replace"
@@ -18,6 +19,7 @@ import (
 type Logs struct {
 	State   string // folder of this user; empty: that for temporary files
 	Results string // folder of the run; empty: they stay below State
+	Latest  bool   // of each server, only the log of its latest start is kept
 
 	pending []serverLog
 }
@@ -51,12 +53,11 @@ func (l *Logs) file(profile string) (written, kept string, err error) {
 		written, err = l.Lasting(profile)
 		return written, "", err
 	}
+	if l.Latest {
+		kept = l.forget(profile)
+	}
 	for n := 1; kept == ""; n++ {
-		name := "server-" + profile + ".log"
-		if n > 1 {
-			name = fmt.Sprintf("server-%s-%d.log", profile, n)
-		}
-		path := filepath.Join(l.Results, name)
+		path := filepath.Join(l.Results, logName(profile, n))
 		_, err := os.Lstat(path)
 		switch named := slices.ContainsFunc(l.pending, func(l serverLog) bool { return l.kept == path }); {
 		case errors.Is(err, os.ErrNotExist) && !named:
@@ -85,6 +86,40 @@ func (l *Logs) Keep(note func(format string, args ...any)) {
 		}
 	}
 	l.pending = nil
+}
+
+// forget removes the log of a server's start before, and names the place of the next one.
+func (l *Logs) forget(profile string) (kept string) {
+	kept = filepath.Join(l.Results, logName(profile, 1))
+	l.pending = slices.DeleteFunc(l.pending, func(o serverLog) bool {
+		if o.kept == kept {
+			_ = os.Remove(o.written) // a file that cannot be removed is in the user's cache, where it harms nobody
+		}
+		return o.kept == kept
+	})
+	return kept
+}
+
+// LastLines are the last lines that a server wrote, from its log in the results; none if it has none there.
+func LastLines(results, server string) []string {
+	path := filepath.Join(results, logName(server, 1))
+	if info, err := os.Lstat(path); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil
+	}
+	lines := strings.Split(strings.TrimRight(string(data), "\n"), "\n")
+	return lines[max(0, len(lines)-logShown):]
+}
+
+// logName is the name of the log of the n-th start of a server in a run.
+func logName(server string, n int) string {
+	if n > 1 {
+		return fmt.Sprintf("server-%s-%d.log", server, n)
+	}
+	return "server-" + server + ".log"
 }
 
 func (l serverLog) keep() error {

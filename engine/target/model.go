@@ -168,8 +168,8 @@ func (t *Target) Still(cell *dsl.Cell, replied string) error {
 	if slices.ContainsFunc(cell.OtherModels(), func(name string) bool { return alike(name, replied) }) {
 		return nil
 	}
-	return server.WithHint(fmt.Errorf("%s was asked for the model %q, and a reply names %q: what it measured is of two "+
-		"models", t.Facts.URL, t.Client.Model, replied), "keep other models from taking over while a run is played")
+	return server.WithHint(fmt.Errorf("%s was asked for the model %q, and a reply names %q: the measurements are of "+
+		"two models", t.Facts.URL, t.Client.Model, replied), "keep other models from taking over while a run is played")
 }
 
 // sameModel says whether a model's name in a reply is another form of the requested one.

@@ -32,7 +32,7 @@ func (o *Opener) launched(ctx context.Context, cell *dsl.Cell) (*Target, error) 
 			"start it and name its address with --url")
 	}
 	if address, ok := o.findServed(profile); ok {
-		o.note("using %s at %s, which homellm serve started", profile.Name, address)
+		o.note("using %s at %s, which homellm serve started", profile.Instance(), address)
 		return o.attach(ctx, cell, "http://"+address)
 	}
 	r, err := o.start(ctx, cell, o.Launcher)
@@ -72,7 +72,7 @@ func (o *Opener) findServed(profile *dsl.Server) (address string, ok bool) {
 	defer o.pool.mu.Unlock()
 	for _, l := range left {
 		mine := o.pool.running != nil && o.pool.running.Command.Address() == l.Address
-		if l.Name == profile.Name && l.Owned && !mine {
+		if l.Name == profile.Instance() && l.Owned && !mine {
 			return l.Address, true
 		}
 	}
@@ -81,7 +81,7 @@ func (o *Opener) findServed(profile *dsl.Server) (address string, ok bool) {
 
 // start returns the running server of the cell's profile and model, or starts it.
 func (o *Opener) start(ctx context.Context, cell *dsl.Cell, with *Launcher) (*Running, error) {
-	key := cell.Server.Name + "\x00"
+	key := cell.Server.Instance() + "\x00"
 	if cell.Model != nil {
 		key += cell.Model.Name
 	}
@@ -95,15 +95,15 @@ func (o *Opener) start(ctx context.Context, cell *dsl.Cell, with *Launcher) (*Ru
 	if err := o.stopRunning(); err != nil {
 		return nil, err
 	}
-	o.note("starting %s", cell.Server.Name)
+	o.note("starting %s", cell.Server.Instance())
 	r, err := with.Start(ctx, cell.Server, cell.Model)
 	if err != nil {
 		o.noteLog(err)
 		return nil, err
 	}
-	o.note("%s is ready at %s after %v", cell.Server.Name, r.Command.URL(), r.Load.Round(10*time.Millisecond))
+	o.note("%s is ready at %s after %v", cell.Server.Instance(), r.Command.URL(), r.Load.Round(10*time.Millisecond))
 	for _, n := range r.Command.Notes {
-		o.note("%s: %s", cell.Server.Name, n)
+		o.note("%s: %s", cell.Server.Instance(), n)
 	}
 	o.pool.mu.Lock()
 	o.pool.running, o.pool.key = r, key

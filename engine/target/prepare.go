@@ -34,7 +34,7 @@ func (t *Target) Prepare(ctx context.Context, cell *dsl.Cell, note func(code, fo
 	// A tokeniser that does not work is not used: an estimate is better.
 	if _, err := t.Tokenize(ctx, []dsl.Message{{Role: "user", Content: "Hello"}}); err != nil && ctx.Err() == nil {
 		t.Tokenize = nil
-		note("no_tokeniser", "the server's tokeniser does not work, so that prompts are counted by homellm: %v", err)
+		note("no_tokeniser", "the server's tokeniser does not work, so the prompts are counted here: %v", err)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"homellm/engine/client"
 	"homellm/engine/engines"
 	"homellm/engine/event"
+	"homellm/engine/retrieve"
 	"homellm/engine/server"
 	"homellm/engine/wire"
 )
@@ -35,6 +36,8 @@ type Target struct {
 	RTT       time.Duration                      // shortest round trip; 0: not known
 	Context   int                                // that every request asks for (Ollama's num_ctx); 0: none
 	Embedded  bool                               // it runs in this process
+	Embedder  *retrieve.Service                  // who embeds what the scenario retrieves; nil: nobody
+	Reranker  *retrieve.Service                  // who reranks it; nil: nobody
 
 	found  server.Found
 	told   bool // the server reported its context
@@ -42,11 +45,20 @@ type Target struct {
 	keep   func(context.Context) // records the state that the run is about to change; nil: there is nothing to restore
 }
 
-// Capabilities are what the server reports of itself, before any prompt was sent.
+// Count returns a function that has the server count the tokens of a question as sent on an API; nil if the API cannot
+// count.
+func (t *Target) Count(api wire.API) func(ctx context.Context, text string) (int, error) {
+	if t.Side == nil || api != wire.Messages {
+		return nil
+	}
+	return func(ctx context.Context, text string) (int, error) { return t.Side.CountPrompt(ctx, t.Body, text) }
+}
+
+// Capabilities returns what the server reports about itself, before any prompt was sent.
 func (t *Target) Capabilities() []engines.Capability { return t.found.Capabilities }
 
-// ReadsThoughts reports whether the chat template of the model reads what an assistant has thought, as the server
-// tells; nil: it does not tell.
+// ReadsThoughts reports whether the chat template of the model reads what an assistant has thought, according to the
+// server; nil: it does not say.
 func (t *Target) ReadsThoughts() *bool {
 	for _, m := range t.found.Models {
 		if m.ID == t.Client.Model || len(t.found.Models) == 1 {

@@ -13,7 +13,7 @@ import (
 // Acts reports whether a terminal acts on a character instead of showing it, or shows other characters in another
 // order because of it.
 func Acts(r rune) bool {
-	if r < unicode.MaxASCII { // most characters by far, and there the tables are slow
+	if r < unicode.MaxASCII { // most characters by far, for which the tables are slow
 		return r < ' '
 	}
 	return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)

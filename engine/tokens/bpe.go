@@ -66,7 +66,7 @@ func (t *Tokenizer) byteTokens(s string) (ids []int32, ok bool) {
 type word struct {
 	ids, next, previous []int32
 	heap                []candidate
-	find                func(left int32) (merge, bool) // how a symbol and its next are joined
+	find                func(left int32) (merge, bool) // how a symbol and the next one are joined
 }
 
 func newWord(symbols []int32) *word {
@@ -78,7 +78,7 @@ func newWord(symbols []int32) *word {
 	return w
 }
 
-// join joins pairs until none is left that can be, and returns the symbols.
+// join joins pairs as long as there are any to join, and returns the symbols.
 func (w *word) join() []int32 {
 	n := int32(len(w.ids))
 	for i := range n - 1 {
@@ -93,7 +93,7 @@ func (w *word) join() []int32 {
 		if right < 0 || right >= n {
 			continue
 		}
-		// One of the two may have been joined with another symbol meanwhile.
+		// Meanwhile, one of the two may have been joined with another symbol.
 		if m, ok := w.find(left); !ok || m != c.merge {
 			continue
 		}

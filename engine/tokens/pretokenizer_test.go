@@ -40,7 +40,7 @@ func wordsOf(text string) []string {
 	return out
 }
 
-// checkWords holds the scanner to the pattern, and the segments to both.
+// checkWords compares the scanner with the pattern, and the segments with both.
 func checkWords(t *testing.T, text string) {
 	t.Helper()
 	if got, want := fmt.Sprintf("%q", wordsOf(text)), fmt.Sprintf("%q", wordsByPattern(t, text)); got != want {

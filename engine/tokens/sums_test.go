@@ -32,7 +32,7 @@ func TestSumsAreThoseOfTheWhole(t *testing.T) {
 	}
 }
 
-// A text that is as long as a part of the last one, and another, is summed anew.
+// A different text of the same length as a part of the last one is counted again.
 func TestSumsAreNotOfAnotherText(t *testing.T) {
 	var s Sums[int]
 	lengths := func(rest string, sum int) (int, int, error) { return segment(rest), sum + int(rest[0]), nil }

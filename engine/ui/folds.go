@@ -10,23 +10,23 @@ import (
 	"homellm/engine/results"
 )
 
-// mostFolds are the folds that are kept: the runs that a reader looks at.
+// mostFolds limits how many runs are kept in memory: those that the user is looking at.
 const mostFolds = 6
 
-// folds are runs that were read, and are read on where they have grown.
+// folds holds runs that were read. The rest of a run is read when its journal has grown.
 type folds struct {
 	runs results.Runs
-	open []*followed // the latest used last
+	open []*followed // the most recently used last
 }
 
-// followed is a run with its journal.
+// followed is a run and the journal that it is read from.
 type followed struct {
 	name    string
 	journal *event.Follower
 	fold    *metrics.Run
 }
 
-// of is the fold of a run as its journal is now, and whether it is being played.
+// of returns the fold of a run's current journal, and whether the run is being played.
 func (f *folds) of(name string) (fold *metrics.Run, playing bool, err error) {
 	path, err := f.runs.Journal(name)
 	if err != nil {
@@ -75,10 +75,10 @@ func (o *followed) more() error {
 	return err
 }
 
-// holds says whether there is something to show: a run that has just begun may have no cell yet.
+// holds reports whether there is something to show. A run that has just begun may have no cell yet.
 func (o *followed) holds() bool { return len(o.fold.Cells) > 0 || o.playing() }
 
-// playing says whether a run goes on: it has not ended, and its journal is being written.
+// playing reports whether a run is being played: it has not ended, and a process is writing its journal.
 func (o *followed) playing() bool { return o.fold.Done == nil && o.journal.Written() }
 
 func (f *folds) close() error {

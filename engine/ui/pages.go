@@ -21,10 +21,10 @@ var listText string
 
 var listPage = report.NewPage(listText)
 
-// mostListed are the runs of a list.
+// mostListed limits the runs in the list.
 const mostListed = 500
 
-// listed is the page of all runs.
+// listed is the data of the list of runs.
 type listed struct {
 	Dir                      string
 	Query, Scenario, Verdict string
@@ -41,7 +41,7 @@ type listedRun struct {
 	PickedOld, PickedNew bool
 }
 
-// list is the page of all runs that a filter leaves.
+// list writes the page of the runs that match the filter.
 func (s *Server) list(r *http.Request, w io.Writer) error {
 	all, err := s.fresh(r)
 	if err != nil {
@@ -71,7 +71,7 @@ func (s *Server) list(r *http.Request, w io.Writer) error {
 	return report.WritePage(w, "Runs · homellm", listPage, p)
 }
 
-// fresh are all runs as they are now.
+// fresh returns the current list of all runs.
 func (s *Server) fresh(r *http.Request) ([]index.Run, error) {
 	err := s.index.Refresh(r.Context())
 	if err == nil {
@@ -83,7 +83,7 @@ func (s *Server) fresh(r *http.Request) ([]index.Run, error) {
 	return nil, exit.Errorf(exit.Environment, "", "reading the index of %s: %w", s.runs.Dir, err)
 }
 
-// word is the verdict of a run, or that it has none.
+// word returns the verdict of a run, or its state if it has none.
 func (s *Server) word(r index.Run) string {
 	if r.Finished {
 		return string(r.Verdict)
@@ -103,7 +103,7 @@ func (s *Server) word(r index.Run) string {
 	return "not finished"
 }
 
-// matches says whether a run has every word of the filter in its name, its scenario or its cells.
+// matches reports whether the name, the scenario or the cells of a run contain every word of the filter.
 func (p listed) matches(r listedRun) bool {
 	if p.Scenario != "" && p.Scenario != r.Scenario || p.Verdict != "" && p.Verdict != r.Word {
 		return false
@@ -117,7 +117,7 @@ func (p listed) matches(r listedRun) bool {
 	return true
 }
 
-// pick chooses the newest run and the one before it of the same scenario to be shown side by side.
+// pick preselects two runs to compare: the newest, and the one of the same scenario before it.
 func (p *listed) pick() {
 	for i := range p.Rows {
 		if !p.Rows[i].Finished {
@@ -134,7 +134,7 @@ func (p *listed) pick() {
 
 var classes = map[event.Outcome]string{event.Pass: "pass", event.Fail: "fail", metrics.Broken: "fail"}
 
-// row is a run as it is listed.
+// row fills in the texts and links of a listed run.
 func (r listedRun) row() listedRun {
 	r.Cells, r.Class, r.Ran = strings.Join(r.Run.Cells, "; "), "unknown", r.Started.Format("2006-01-02 15:04")
 	r.ToRun, r.ToScenario = to("run", "name", r.Name), to("history", "scenario", r.Scenario)
@@ -144,7 +144,7 @@ func (r listedRun) row() listedRun {
 	return r
 }
 
-// to is the address of a page, with names and values.
+// to returns the address of a page with query parameters.
 func to(page string, pairs ...string) string {
 	q := url.Values{}
 	for i := 0; i+1 < len(pairs); i += 2 {
@@ -153,10 +153,10 @@ func to(page string, pairs ...string) string {
 	return page + "?" + q.Encode()
 }
 
-// back leads from any page to the list.
+// back is the link to the list.
 var back = report.Link{Href: ".", Text: "All runs"}
 
-// run is the page of one run.
+// run writes the page of one run.
 func (s *Server) run(r *http.Request, w io.Writer) error {
 	name := r.URL.Query().Get("name")
 	fold, playing, err := s.folds.of(name)
@@ -170,11 +170,11 @@ func (s *Server) run(r *http.Request, w io.Writer) error {
 	return report.RunHTML(w, fold, report.View{Links: links, Live: playing})
 }
 
-// before is the name of the run before one of the same scenario; empty: there is none.
+// before returns the name of the previous run of the same scenario; empty if there is none.
 func (s *Server) before(r *http.Request, name string, fold *metrics.Run) string {
 	all, err := s.fresh(r)
 	if err != nil {
-		return "" // the page of the run stands without it
+		return "" // the page of the run does without the link
 	}
 	past := false
 	for _, one := range all {
@@ -188,7 +188,7 @@ func (s *Server) before(r *http.Request, name string, fold *metrics.Run) string 
 	return ""
 }
 
-// diff is the page of two runs side by side.
+// diff writes the page of two runs side by side.
 func (s *Server) diff(r *http.Request, w io.Writer) error {
 	q := r.URL.Query()
 	var both [2]*metrics.Run
@@ -209,7 +209,7 @@ func (s *Server) diff(r *http.Request, w io.Writer) error {
 		{Href: to("diff", "old", q.Get("new"), "new", q.Get("old")), Text: "The other way round"}}})
 }
 
-// history is the page of a scenario over all its runs.
+// history writes the page of all runs of a scenario.
 func (s *Server) history(r *http.Request, w io.Writer) error {
 	q := r.URL.Query()
 	scenario := q.Get("scenario")

@@ -1,9 +1,9 @@
-// Package ui shows the runs of a folder as pages to a browser of this machine.
+// Package ui shows the runs in a folder as web pages to a browser on this machine.
 //
-// In comes the folder; out comes a handler of HTTP that only reads: the runs, one of them, two side by side, a scenario
-// over all its runs, a run while it is being played. It renders nothing that engine/report does not render, and folds
-// nothing that the other rooms do not fold. An address without the token of the program, or with another host, is
-// answered with nothing.
+// The input is the folder; the output is an HTTP handler that only reads. It shows the list of runs, one run, also
+// while it is being played, two runs side by side, and all runs of a scenario. The rendering is engine/report's, and
+// the folds are those of the other packages. A request without the program's token in its path, or for another host,
+// gets no page.
 package ui
 
 import (
@@ -22,18 +22,18 @@ import (
 	"homellm/engine/secret"
 )
 
-// Server answers a browser.
+// Server serves the pages.
 type Server struct {
 	runs  results.Runs
 	base  string   // the path of its pages: the token between slashes
-	hosts []string // by which it may be asked
+	hosts []string // the hosts that requests may name
 
-	mu    sync.Mutex // folds and the index are for one goroutine
+	mu    sync.Mutex // folds and the index are not safe for concurrent use
 	index *index.Index
 	folds folds
 }
 
-// New opens a folder. Hosts are the addresses, with their port, by which a browser may ask.
+// New opens a folder. Hosts are the addresses, with their ports, that a request may name.
 func New(ctx context.Context, runs results.Runs, token string, hosts []string) (*Server, error) {
 	x, err := index.Open(ctx, runs)
 	if err != nil {
@@ -42,19 +42,19 @@ func New(ctx context.Context, runs results.Runs, token string, hosts []string) (
 	return &Server{runs: runs, base: "/" + token + "/", hosts: hosts, index: x, folds: folds{runs: runs}}, nil
 }
 
-// Close closes what is open.
+// Close closes the journals and the index.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return errors.Join(s.folds.close(), s.index.Close())
 }
 
-// pages are what can be asked for, by the path after the token.
+// pages maps the path after the token to a page.
 var pages = map[string]func(*Server, *http.Request, io.Writer) error{
 	"": (*Server).list, "run": (*Server).run, "diff": (*Server).diff, "history": (*Server).history,
 }
 
-// ServeHTTP answers with a page. A page that cannot be made is a text that says why.
+// ServeHTTP answers with a page, or with a text that says why the page cannot be made.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	for name, value := range headers {
@@ -63,7 +63,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer := func(code int, text string) {
 		h.Set("Content-Type", "text/plain; charset=utf-8")
 		w.WriteHeader(code)
-		_, _ = io.WriteString(w, text+"\n") // a browser that is gone reads nothing
+		_, _ = io.WriteString(w, text+"\n") // an error means that the browser is gone
 	}
 	if !s.known(r.Host) {
 		answer(http.StatusForbidden, "this address is not one of homellm ui")
@@ -95,7 +95,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(secret.Stars(b.Bytes())) // as above
 }
 
-// headers let no other page show, read or guess these.
+// headers keep other sites from embedding, reading or guessing these pages.
 var headers = map[string]string{
 	"Cache-Control":                "no-store",
 	"Content-Security-Policy":      "frame-ancestors 'none'",
@@ -105,7 +105,8 @@ var headers = map[string]string{
 	"X-Content-Type-Options":       "nosniff",
 }
 
-// known says whether a request names one of our addresses: a name of somebody's that leads to this machine does not.
+// known reports whether a request names one of our addresses. Another name that resolves to this machine is refused,
+// against DNS rebinding.
 func (s *Server) known(host string) bool {
 	for _, h := range s.hosts {
 		if strings.EqualFold(h, host) {
@@ -115,7 +116,7 @@ func (s *Server) known(host string) bool {
 	return false
 }
 
-// path is the page that a path names; false: it does not begin with the token.
+// path returns the page that a path names; false if the path does not begin with the token.
 func (s *Server) path(path string) (page string, ok bool) {
 	n := min(len(path), len(s.base))
 	if subtle.ConstantTimeCompare([]byte(path[:n]), []byte(s.base)) != 1 {

@@ -20,7 +20,7 @@ const (
 	host  = "127.0.0.1:8700"
 )
 
-// writing is the journal of a run that is being written.
+// writing is a run whose journal is being written.
 type writing struct {
 	t  *testing.T
 	j  *event.Journal
@@ -93,7 +93,7 @@ func serve(t *testing.T, dir string) *Server {
 	return s
 }
 
-// ask asks for an address below the token.
+// ask requests a path below the token.
 func ask(t *testing.T, s *Server, path string, change ...func(*http.Request)) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequest(http.MethodGet, "http://"+host+"/"+token+"/"+path, nil)
@@ -114,7 +114,8 @@ func page(t *testing.T, s *Server, path string) string {
 	return w.Body.String()
 }
 
-// TestServer_Refuses whoever has no token, comes by another name, wants more than to look, or names what is no run.
+// TestServer_Refuses requests without the token, for another host, with another method, or for something that is not a
+// run.
 func TestServer_Refuses(t *testing.T) {
 	parent := t.TempDir()
 	dir := filepath.Join(parent, "results")
@@ -163,7 +164,7 @@ func TestServer_Refuses(t *testing.T) {
 	}
 }
 
-// TestServer_Lists the runs, filtered, and leads to their pages.
+// TestServer_Lists checks the filtered list of runs and its links.
 func TestServer_Lists(t *testing.T) {
 	dir := t.TempDir()
 	for i := range 3 {
@@ -211,8 +212,8 @@ func TestServer_Lists(t *testing.T) {
 	}
 }
 
-// TestServer_FollowsARun: the page of a run that is being played has what was written so far, and keeps itself up to
-// date until the run ends.
+// TestServer_FollowsARun: the page of a run that is being played shows what was written so far, and refreshes itself
+// until the run ends.
 func TestServer_FollowsARun(t *testing.T) {
 	dir := t.TempDir()
 	w := begin(t, dir, "now", "s", 1)
@@ -249,7 +250,7 @@ func TestServer_FollowsARun(t *testing.T) {
 	}
 }
 
-// TestServer_HostileNames: names of folders and scenarios are read, and nothing else.
+// TestServer_HostileNames: names of folders and scenarios are shown as text and have no other effect.
 func TestServer_HostileNames(t *testing.T) {
 	dir := t.TempDir()
 	names := []string{`<img src=x onerror=alert(1)>`, `"><svg onload=alert(1)>`, `javascript:alert(1)`, `a&b=c#d?e%2e%2e`,
@@ -271,7 +272,7 @@ func TestServer_HostileNames(t *testing.T) {
 	}
 }
 
-// TestFolds_KeepsFew: a reader of many runs keeps few of them open.
+// TestFolds_KeepsFew: looking at many runs keeps only a few of them open.
 func TestFolds_KeepsFew(t *testing.T) {
 	dir := t.TempDir()
 	s := serve(t, dir)

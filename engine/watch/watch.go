@@ -1,7 +1,7 @@
-// Package watch waits until one of the files that a run was made of is no longer what it was.
+// Package watch waits until one of the files that a run depends on changes.
 //
-// The input is the paths of files and what they hold, noted before they are read; the output is that one has changed.
-// It reads no file and knows nothing of what is in them.
+// The input is the paths of files, each noted before the file is read; the output is the event that one has changed. It
+// compares only times, sizes and types, and does not read the files.
 package watch
 
 import (
@@ -16,10 +16,10 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// settled is how long nothing must have happened to a file before it is read: editors write in several steps.
-const settled = 200 * time.Millisecond
+// quietTime is how long files must be quiet before a change counts, because editors write in several steps.
+const quietTime = 200 * time.Millisecond
 
-// Files are files and what they were when they were noted.
+// Files is a set of files with their states when they were noted.
 type Files struct {
 	mu      sync.Mutex
 	seen    map[string]string
@@ -27,7 +27,7 @@ type Files struct {
 	notices *fsnotify.Watcher
 }
 
-// New watches nothing yet.
+// New returns an empty set.
 func New() (*Files, error) {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
@@ -36,7 +36,7 @@ func New() (*Files, error) {
 	return &Files{seen: map[string]string{}, look: map[string]func() string{}, notices: w}, nil
 }
 
-// Close ends the watching.
+// Close stops the watching.
 func (f *Files) Close() error { return f.notices.Close() }
 
 // Forget starts a new set of files.
@@ -46,27 +46,27 @@ func (f *Files) Forget() {
 	f.seen, f.look = map[string]string{}, map[string]func() string{}
 }
 
-// File notes a file as it is now. Note it before it is read, so that no change is lost. It need not exist.
+// File notes the current state of a file, which need not exist. Note it before reading it, so that no change is missed.
 func (f *Files) File(path string) {
 	f.note(filepath.Dir(path), path, func() string { return stateOf(path) })
 }
 
-// Folder notes what is in a folder, by a function that says so.
+// Folder notes the contents of a folder, which the function returns.
 func (f *Files) Folder(path string, holds func() string) { f.note(path, path, holds) }
 
 func (f *Files) note(folder, name string, look func() string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if _, ok := f.seen[name]; ok {
-		return // the first look is from before it was read
+		return // the first state was noted before the file was read
 	}
 	f.seen[name], f.look[name] = look(), look
-	// Its folder is watched: an editor may put a new file in its place. A folder that cannot be watched is still looked
-	// at whenever another one tells of something.
+	// The folder is watched, because an editor may replace the file. If it cannot be watched, its files are still compared
+	// whenever another folder reports a change.
 	_ = f.notices.Add(folder)
 }
 
-// stateOf changes with every change of a file.
+// stateOf returns a text that changes whenever the file does.
 func stateOf(path string) string {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -75,10 +75,10 @@ func stateOf(path string) string {
 	return fmt.Sprint(info.ModTime().UnixNano(), info.Size(), info.Mode()&fs.ModeType)
 }
 
-// Changed waits until a file is not what it was when it was noted and nothing more happens. The error is that of the
-// context, or of the watching.
+// Changed waits until a file differs from its noted state and the files are quiet. The error is that of the context or
+// of the watcher.
 func (f *Files) Changed(ctx context.Context) error {
-	quiet := time.NewTimer(0) // what happened before this call is seen at once
+	quiet := time.NewTimer(0) // changes from before this call are seen at once
 	defer quiet.Stop()
 	for {
 		select {
@@ -88,7 +88,7 @@ func (f *Files) Changed(ctx context.Context) error {
 			if !ok {
 				return fsnotify.ErrClosed
 			}
-			quiet.Reset(settled)
+			quiet.Reset(quietTime)
 		case err := <-f.notices.Errors:
 			return fmt.Errorf("watching files: %w", err)
 		case <-quiet.C:
@@ -110,7 +110,7 @@ func (f *Files) differs() bool {
 	return false
 }
 
-// FS is a folder that notes every file which is opened in it; dir is its path.
+// FS returns a file system that notes every file opened in it; dir is its path.
 func (f *Files) FS(dir string, inner fs.FS) fs.FS { return noting{f, dir, inner} }
 
 type noting struct {

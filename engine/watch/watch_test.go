@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// A file is noted with what it was before it was read; each way to change it is seen, and nothing else is.
+// A file is noted before it is read; every way to change it is seen, and nothing else is.
 func TestChanged(t *testing.T) {
 	write := func(t *testing.T, path, text string) {
 		t.Helper()
@@ -69,7 +69,7 @@ func TestChanged(t *testing.T) {
 			go func() { told <- f.Changed(ctx) }()
 			c.change(t, dir)
 			if !c.seen {
-				time.AfterFunc(3*settled, cancel)
+				time.AfterFunc(3*quietTime, cancel)
 			}
 			select {
 			case err := <-told:
@@ -84,7 +84,7 @@ func TestChanged(t *testing.T) {
 	}
 }
 
-// A change while no one waits, as during a run, is seen by the next wait.
+// A change outside of a wait, as during a run, is seen by the next wait.
 func TestChanged_WhileNobodyWaited(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.yaml")
 	f, err := New()
@@ -96,7 +96,7 @@ func TestChanged_WhileNobodyWaited(t *testing.T) {
 	if err := os.WriteFile(path, []byte("new"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	f.File(path) // noted again: what it was first counts
+	f.File(path) // noted again: the first state counts
 	if err := f.Changed(t.Context()); err != nil {
 		t.Error(err)
 	}

@@ -2,21 +2,21 @@ package wire
 
 import "encoding/base64"
 
-// Image is a picture that a message shows.
+// Image is an image in a message.
 type Image struct {
-	Name   string // of its file
+	Name   string // of the image file
 	Media  string // image/png or image/jpeg
 	SHA256 string
 	Data   []byte
 }
 
-// Base64 is the picture as text, as Ollama's own API and Anthropic's take it.
+// Base64 returns the image in base64, the form of Ollama's own API and Anthropic's.
 func (i Image) Base64() string { return base64.StdEncoding.EncodeToString(i.Data) }
 
-// DataURL is the picture as an address that holds it, as OpenAI's APIs take it.
+// DataURL returns the image as a data URL, the form of OpenAI's APIs.
 func (i Image) DataURL() string { return "data:" + i.Media + ";base64," + i.Base64() }
 
-// Shown counts the pictures of messages. How many tokens they are only the server knows.
+// Shown counts the images in messages. Only the server knows how many tokens they are.
 func Shown(messages []Message) int {
 	n := 0
 	for _, m := range messages {

@@ -12,7 +12,7 @@ const (
 	FieldThinking         = "thinking"          // Ollama's own API
 )
 
-// Thoughts is what an assistant thought before it said what the message says; empty: nothing is known of that.
+// Thoughts returns what an assistant thought before it gave the message; empty: unknown.
 func (m Message) Thoughts() string { return cmp.Or(m.ReasoningContent, m.Reasoning, m.Thinking) }
 
 // Think returns the message with thoughts in one of the fields, and in no other; an empty name drops them.

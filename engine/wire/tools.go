@@ -9,7 +9,8 @@ type ToolCall struct {
 	Function Function `json:"function"`
 }
 
-// Function is what a call names. Its arguments are JSON as the model wrote it, which need not be valid.
+// Function is the name and the arguments of a call. The arguments are JSON as the model wrote it, which need not be
+// valid.
 type Function struct {
 	Name      string `json:"name"`
 	Arguments string `json:"arguments"`
@@ -33,14 +34,14 @@ type Declared struct {
 	Function Declaration `json:"function"`
 }
 
-// Declaration is what is said of a function.
+// Declaration describes a function to a model.
 type Declaration struct {
 	Name        string          `json:"name"`
 	Description string          `json:"description,omitempty"`
 	Parameters  json.RawMessage `json:"parameters"`
 }
 
-// Functions are tools as chat completions and Ollama have them.
+// Functions returns tools in the form of chat completions and Ollama.
 func Functions(tools []Tool) []Declared {
 	var out []Declared
 	for _, t := range tools {
@@ -64,6 +65,12 @@ const (
 type Format struct {
 	Name   string
 	Schema json.RawMessage
+}
+
+// Chat returns the format in the form of chat completions.
+func (f Format) Chat() map[string]any {
+	return map[string]any{"type": "json_schema",
+		"json_schema": map[string]any{"name": f.Name, "schema": f.Schema, "strict": true}}
 }
 
 // Thinking says whether a model is to think before it answers, and how much.

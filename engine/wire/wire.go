@@ -16,7 +16,7 @@ type Message struct {
 	Role    string `json:"role"` // system, user, assistant or tool
 	Content string `json:"content"`
 
-	Images []Image `json:"-"` // of a user; how they go on the wire is for each API to say
+	Images []Image `json:"-"` // of a user; each API encodes them differently
 
 	ToolCalls  []ToolCall `json:"tool_calls,omitempty"`   // of an assistant
 	ToolCallID string     `json:"tool_call_id,omitempty"` // of a tool: the call that it answers
@@ -36,7 +36,8 @@ func (m Message) Equal(other Message) bool {
 		m.ReasoningContent == other.ReasoningContent && m.Reasoning == other.Reasoning && m.Thinking == other.Thinking
 }
 
-// Text is what a message says, thoughts and calls included, where the words of a template for them are not known.
+// Text returns the text of a message with its thoughts and calls, in a common markup, for models whose template is not
+// known.
 func (m Message) Text() string {
 	thoughts := m.Thoughts()
 	if len(m.ToolCalls) == 0 && thoughts == "" {
@@ -64,23 +65,25 @@ const (
 	Ollama      API = "ollama"      // Ollama's own chat
 	Responses   API = "responses"   // OpenAI's responses: items, and the server applies the template
 	Messages    API = "messages"    // Anthropic's messages: blocks, and the server applies the template
-	LMStudio    API = "lmstudio"    // LM Studio's own chat, which takes no answers of an assistant
+	LMStudio    API = "lmstudio"    // LM Studio's own chat API, which takes no answers of an assistant
 )
 
-// Lacks reports whether an API has no word for a key of a request, so that servers ignore it whatever their engine
-// knows.
-func (a API) Lacks(key string) bool {
-	switch a {
-	case Messages, LMStudio:
-		return key == "ignore_eos" || key == "min_tokens"
-	case Responses:
-		return key == "min_tokens"
-	}
-	return false
+// lacking are the keys of a request that are not part of an API.
+var lacking = map[API][]string{
+	Responses: {"min_tokens"},
+	Messages:  {"ignore_eos", "min_tokens", "seed"},
+	LMStudio:  {"ignore_eos", "min_tokens", "seed", "stop"},
+	Ollama:    {"tool_choice"},
 }
 
-// Unsaid is what an API has no words for in a conversation, and what to do about it; empty: it takes it. The format may
-// be nil.
+// Lacks reports whether an API does not have a key of requests, so that servers ignore it whatever their engine
+// supports.
+func (a API) Lacks(key string) bool {
+	return slices.Contains(lacking[a], key)
+}
+
+// Unsaid says what in a conversation an API cannot express, and what to do about it; empty if it can express all of it.
+// The format may be nil.
 func (a API) Unsaid(messages []Message, tools []Tool, format *Format) string {
 	if a != LMStudio {
 		return ""

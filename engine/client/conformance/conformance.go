@@ -35,7 +35,7 @@ type Options struct {
 	FirstToken time.Duration
 	Idle       time.Duration
 
-	Only func(goldentest.Shape) bool                     // nil: all
+	Only func(shape goldentest.Shape, api string) bool   // nil: all
 	New  func(client.Config) (*client.Client, error)     // nil: client.New
 	Seen func(goldentest.Shape, string, *event.Exchange) // receives every exchange; may be nil
 }
@@ -55,10 +55,10 @@ type Row struct {
 func Run(ctx context.Context, o Options) ([]Row, error) {
 	var rows []Row
 	for _, shape := range goldentest.Shapes() {
-		if o.Only != nil && !o.Only(shape) {
-			continue
-		}
 		for _, api := range shape.APIs {
+			if o.Only != nil && !o.Only(shape, api) {
+				continue
+			}
 			var got []Row
 			for try := range max(o.Tries, 1) {
 				var err error
@@ -153,7 +153,7 @@ func class(e *event.Error) string {
 	return e.Class
 }
 
-// told is what the wire says of tokens per event.
+// told returns the tokens per event that the wire reports.
 func told(truth goldentest.Truth) string {
 	var b strings.Builder
 	for _, k := range truth.Tokens {

@@ -13,8 +13,8 @@ import (
 	"homellm/engine/client/goldentest"
 )
 
-// TestVirtual holds every figure of every shape against the truth under virtual time, where equal
-// means equal to the nanosecond. The bubble's end proves that no goroutine outlives its request.
+// TestVirtual compares every figure of every shape with the truth in virtual time, where equal means equal to the
+// nanosecond. The bubble's end proves that no goroutine outlives its request.
 func TestVirtual(t *testing.T) {
 	for _, shape := range goldentest.Shapes() {
 		t.Run(shape.Name, func(t *testing.T) {
@@ -25,7 +25,7 @@ func TestVirtual(t *testing.T) {
 					Dial:       func(context.Context, string, string) (net.Conn, error) { return golden.Pipe(), nil },
 					FirstToken: time.Minute,
 					Idle:       10 * time.Second,
-					Only:       func(s goldentest.Shape) bool { return s.Name == shape.Name },
+					Only:       func(s goldentest.Shape, _ string) bool { return s.Name == shape.Name },
 				})
 				if err != nil {
 					t.Fatal(err)
@@ -44,12 +44,14 @@ func TestVirtual(t *testing.T) {
 func TestSockets(t *testing.T) {
 	var wg sync.WaitGroup
 	for _, shape := range goldentest.Shapes() {
-		wg.Go(func() { overSockets(t, shape) })
+		for _, api := range shape.APIs {
+			wg.Go(func() { overSockets(t, shape, api) })
+		}
 	}
 	wg.Wait()
 }
 
-func overSockets(t *testing.T, shape goldentest.Shape) {
+func overSockets(t *testing.T, shape goldentest.Shape, api string) {
 	patience := 2 * time.Second
 	if !strings.HasPrefix(shape.Want, "timeout") { // nothing is waited for but a slow machine: some shapes are megabytes
 		patience = time.Minute
@@ -66,7 +68,7 @@ func overSockets(t *testing.T, shape goldentest.Shape) {
 		Server: golden, Base: "http://" + l.Addr().String(),
 		Tolerance: time.Second, Share: 100, Tries: 3,
 		FirstToken: patience, Idle: patience,
-		Only: func(s goldentest.Shape) bool { return s.Name == shape.Name },
+		Only: func(s goldentest.Shape, a string) bool { return s.Name == shape.Name && a == api },
 	})
 	if err != nil {
 		t.Errorf("%s: %v", shape.Name, err)

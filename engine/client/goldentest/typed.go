@@ -19,7 +19,7 @@ func typeOf(data string) string {
 	return typed
 }
 
-// finishWords are what the APIs with typed events say for the finish reasons of the others.
+// finishWords maps finish reasons of completions to those of the APIs with typed events.
 var finishWords = map[string]map[string]string{
 	Responses: {"stop": "completed", "tool_calls": "completed", "length": "max_output_tokens"},
 	Messages:  {"stop": "end_turn", "tool_calls": "tool_use", "length": "max_tokens"},
@@ -84,7 +84,7 @@ func (s *stage) saidAgain() string {
 	return strings.Join(items, ",")
 }
 
-// thought is how many tokens were reasoning.
+// thought returns how many tokens were reasoning.
 func (s *stage) thought() (n int) {
 	for _, k := range s.truth.Tokens {
 		if k.Channel == "reasoning" {
@@ -202,7 +202,7 @@ func (s *stage) open() {
 		`"part":{"type":"output_text","text":"","annotations":[]}}`)
 }
 
-// shut sends what follows the last text, all of it once more in OpenAI's API.
+// shut sends the events after the last text; OpenAI's API repeats the whole text there.
 func (s *stage) shut() {
 	if s.api == Messages {
 		s.send(`{"type":"content_block_stop","index":0}`)

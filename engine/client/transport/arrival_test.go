@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"syscall"
@@ -155,7 +157,7 @@ func TestArrivals_FailLikeReads(t *testing.T) {
 	}
 }
 
-// A read that wakes up for nothing, or is given nowhere to read to, is none.
+// A read that wakes up for nothing, or gets an empty buffer, does not count.
 func TestArrivals_EmptyBuffer(t *testing.T) {
 	near, _ := tcpPair(t)
 	if n, _, age, err := newArrivals(near).read(nil); n != 0 || age != Unset || err != nil {
@@ -181,7 +183,7 @@ func TestArrivals_AllocateNothing(t *testing.T) {
 }
 
 // A reader that comes late finds two tokens in one read, with the stamp of the second. When the first came is known all
-// the same, for while nobody read, the kernel was asked whether anything was there.
+// the same, because while there was no read the kernel was asked whether data was there.
 func TestAsker_BracketsTheFirstOfARead(t *testing.T) {
 	const apart = 100 * time.Millisecond
 	for range 20 { // a machine may be so busy that nothing asks in time
@@ -207,6 +209,39 @@ func TestAsker_BracketsTheFirstOfARead(t *testing.T) {
 		}
 	}
 	t.Error("nothing tells when the first token came")
+}
+
+// Only a request that is measured is polled for. The others are never released, and would be polled for ever.
+func TestPoller_OfMeasuredRequests(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	base, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	measured := New(base, Config{Start: time.Now()})
+	defer measured.CloseIdle()
+	beside := Keep(new(http.Transport)).(*kept)
+	defer beside.CloseIdleConnections()
+	for _, tt := range []struct {
+		http   *http.Transport
+		polled bool
+	}{{measured.http, true}, {beside.http, false}} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var s Sending
+		resp, err := send(tt.http, req, &s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if polled := s.poller != nil; polled != tt.polled {
+			t.Errorf("polled: %v, want %v", polled, tt.polled)
+		}
+		resp.Body.Close()
+		s.Release(true)
+	}
 }
 
 // A reader that takes bytes between the question whether any are there and its answer must not make the answer count:

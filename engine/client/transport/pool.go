@@ -87,7 +87,7 @@ func (p *pool) connect(ctx context.Context, network, _ string) (net.Conn, error)
 	return p.make(ctx, network)
 }
 
-// make opens a connection, with TLS where the base URL wants it.
+// make opens a connection, with TLS if the base URL says https.
 func (p *pool) make(ctx context.Context, network string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, p.limit, errConnectTimeout)
 	defer cancel()

@@ -21,7 +21,7 @@ const resendWithin = 50 * time.Millisecond
 type Sending struct {
 	Connected func() // called when a connection is ready, before the request is written; may be nil
 
-	fresh  bool // it wants a connection that has carried no request
+	fresh  bool // it needs a connection that has carried no request
 	resent bool
 	conn   *conn
 	reused bool // the connection had carried an earlier request
@@ -105,7 +105,9 @@ func (s *Sending) trace() *httptrace.ClientTrace {
 				s.startTimer(s.conn)
 			}
 			s.poller.stop()
-			s.poller = startPoller(s.conn)
+			if s.conn.pool != nil { // else the request is not measured, and is never released
+				s.poller = startPoller(s.conn)
+			}
 			if s.Connected != nil {
 				s.Connected()
 			}

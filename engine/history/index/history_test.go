@@ -165,7 +165,7 @@ func TestOpen_FollowsTheJournals(t *testing.T) {
 func TestOpen_WithoutAFile(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, 0, "550", 100*time.Millisecond)
-	if err := os.Mkdir(filepath.Join(dir, Name), 0o700); err != nil { // no file can have this name
+	if err := os.Mkdir(filepath.Join(dir, Name), 0o700); err != nil { // so that no file can have this name
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, Name, "mine"), nil, 0o600); err != nil {

@@ -1,7 +1,7 @@
 // Package index finds the histories of the runs below a folder of results.
 //
-// In come the folder and the name of a scenario; out come its histories. What makes it quick is a database that is a
-// cache: it holds nothing that the journals do not, and is made anew whenever it is missing or damaged. It judges
+// The input is the folder and the name of a scenario; the output is its histories. To be quick it keeps a database as a
+// cache, which holds nothing that is not in the journals and is rebuilt whenever it is missing or damaged. It judges
 // nothing and shows nothing.
 package index
 
@@ -11,11 +11,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync/atomic"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver of database/sql
+	"modernc.org/sqlite" // the driver of database/sql
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"homellm/engine/event"
 	"homellm/engine/history"
@@ -23,47 +27,78 @@ import (
 	"homellm/engine/results"
 )
 
-// Name is the file of the index, in the folder of results.
+// Name is the file name of the index, in the folder of results.
 const Name = "history.sqlite"
 
-// version changes with the tables and with what is kept in them: an index of another version is made anew.
+// version changes with the tables and their contents: an index of another version is rebuilt.
 const version = 1
 
 const tables = `
-CREATE TABLE runs (
+CREATE TABLE IF NOT EXISTS runs (
 	dir TEXT PRIMARY KEY, size INTEGER NOT NULL, modified INTEGER NOT NULL, -- of the journal, when it was read
 	id TEXT NOT NULL, started TEXT NOT NULL, scenario TEXT NOT NULL, verdict TEXT NOT NULL, finished INTEGER NOT NULL
 );
-CREATE TABLE cells (
+CREATE TABLE IF NOT EXISTS cells (
 	dir TEXT NOT NULL REFERENCES runs ON DELETE CASCADE, cell TEXT NOT NULL, box TEXT NOT NULL,
 	circumstances TEXT NOT NULL, -- JSON: what may differ between runs, by key
 	figures TEXT NOT NULL,       -- JSON: the values of each repeat, by path
 	PRIMARY KEY (dir, cell)
 );
-CREATE INDEX of_scenario ON runs (scenario, started);`
+CREATE INDEX IF NOT EXISTS of_scenario ON runs (scenario, started);`
+
+// wait is how long an index may be busy before it is read into memory.
+var wait = 10 * time.Second
 
 // Index is the index of a folder of results.
 type Index struct {
-	db   *sql.DB
+	db   atomic.Pointer[sql.DB]
 	runs results.Runs
 }
 
-// Open opens the index of a folder and brings it up to date. A folder that takes no file has one in memory.
+// Open opens the index of a folder and brings it up to date. A damaged one, or one of another version, is made anew. A
+// folder that takes no file, or whose index somebody else keeps busy, has one in memory.
 func Open(ctx context.Context, runs results.Runs) (*Index, error) {
 	path := filepath.Join(runs.Dir, Name)
 	x, err := open(ctx, path, runs)
 	if err == nil {
 		return x, nil
 	}
-	for _, end := range []string{"", "-journal"} { // damaged, or of another version
-		if err := os.Remove(path + end); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return open(ctx, ":memory:", runs)
+	if useless(err) && remove(path) {
+		if x, err = open(ctx, path, runs); err == nil {
+			return x, nil
 		}
 	}
-	if x, err = open(ctx, path, runs); err == nil {
-		return x, nil
-	}
 	return open(ctx, ":memory:", runs)
+}
+
+// errVersion says that an index has the tables of another version.
+var errVersion = errors.New("the index is of another version")
+
+// useless reports whether an error means that nothing can be made of a file. Any other error, such as that another
+// process is writing it, passes.
+func useless(err error) bool {
+	if errors.Is(err, errVersion) {
+		return true
+	}
+	e, ok := errors.AsType[*sqlite.Error](err)
+	if !ok {
+		return false
+	}
+	switch e.Code() & 0xff { // without the detail
+	case sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		return true
+	}
+	return false
+}
+
+// remove removes an index and what an interrupted change of it left.
+func remove(path string) bool {
+	for _, end := range []string{"", "-journal"} {
+		if err := os.Remove(path + end); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return false
+		}
+	}
+	return true
 }
 
 func open(ctx context.Context, path string, runs results.Runs) (*Index, error) {
@@ -76,41 +111,60 @@ func open(ctx context.Context, path string, runs results.Runs) (*Index, error) {
 			return nil, err
 		}
 	}
-	db, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)")
+	db, err := sql.Open("sqlite", fmt.Sprintf("%s?_pragma=busy_timeout(%d)&_pragma=foreign_keys(1)", path,
+		wait.Milliseconds()))
 	if err != nil {
 		return nil, err
 	}
 	db.SetMaxOpenConns(1) // a database in memory belongs to its connection
-	x := &Index{db, runs}
+	x := &Index{runs: runs}
+	x.db.Store(db)
 	if err := x.prepare(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	if err := x.Refresh(ctx); err != nil {
+	if err := x.read(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return x, nil
 }
 
 // Close closes the index.
-func (x *Index) Close() error { return x.db.Close() }
+func (x *Index) Close() error { return x.db.Load().Close() }
 
 func (x *Index) prepare(ctx context.Context) error {
 	var found int
-	if err := x.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&found); err != nil {
+	if err := x.db.Load().QueryRowContext(ctx, "PRAGMA user_version").Scan(&found); err != nil {
 		return err
 	}
 	switch found {
 	case version:
 		return nil
 	case 0:
-		_, err := x.db.ExecContext(ctx, fmt.Sprintf("BEGIN; %s; PRAGMA user_version = %d; COMMIT", tables, version))
+		// Another process may have made the tables in the meantime.
+		_, err := x.db.Load().ExecContext(ctx, fmt.Sprintf("BEGIN IMMEDIATE; %s; PRAGMA user_version = %d; COMMIT", tables,
+			version))
 		return err
 	}
-	return fmt.Errorf("the index is of version %d", found)
+	return errVersion
 }
 
-// Refresh reads the journals that are new or have grown, and forgets those that are gone.
+// Refresh brings the index up to date. If its file was removed or replaced, or takes nothing any more, the index is
+// opened anew.
 func (x *Index) Refresh(ctx context.Context) error {
+	err := x.read(ctx)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	again, failed := Open(ctx, x.runs)
+	if failed != nil {
+		return err
+	}
+	old := x.db.Swap(again.db.Load())
+	return old.Close()
+}
+
+// read reads the journals that are new or have grown, and drops those that were deleted.
+func (x *Index) read(ctx context.Context) error {
 	journals, err := x.runs.Journals()
 	if err != nil {
 		return err
@@ -119,7 +173,8 @@ func (x *Index) Refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for dir, info := range journals {
+	for _, dir := range slices.Sorted(maps.Keys(journals)) {
+		info := journals[dir]
 		if k, ok := known[dir]; ok && k == stampOf(info) {
 			delete(known, dir)
 			continue
@@ -135,7 +190,7 @@ func (x *Index) Refresh(ctx context.Context) error {
 		}
 	}
 	for dir := range known {
-		if _, err := x.db.ExecContext(ctx, "DELETE FROM runs WHERE dir = ?", dir); err != nil {
+		if _, err := x.db.Load().ExecContext(ctx, "DELETE FROM runs WHERE dir = ?", dir); err != nil {
 			return err
 		}
 	}
@@ -148,7 +203,7 @@ type stamp struct{ size, modified int64 }
 func stampOf(info os.FileInfo) stamp { return stamp{info.Size(), info.ModTime().UnixNano()} }
 
 func (x *Index) known(ctx context.Context) (map[string]stamp, error) {
-	rows, err := x.db.QueryContext(ctx, "SELECT dir, size, modified FROM runs")
+	rows, err := x.db.Load().QueryContext(ctx, "SELECT dir, size, modified FROM runs")
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +222,7 @@ func (x *Index) known(ctx context.Context) (map[string]stamp, error) {
 
 // add puts a run into the index, in place of what it held of it.
 func (x *Index) add(ctx context.Context, dir string, s stamp, fold *metrics.Run) error {
-	tx, err := x.db.BeginTx(ctx, nil)
+	tx, err := x.db.Load().BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -202,7 +257,7 @@ func (x *Index) add(ctx context.Context, dir string, s stamp, fold *metrics.Run)
 	return tx.Commit()
 }
 
-// Run is a run of the folder, finished or not.
+// Run is a run in the folder, finished or not.
 type Run struct {
 	Name     string // of its folder
 	ID       string
@@ -210,12 +265,12 @@ type Run struct {
 	Scenario string
 	Verdict  event.Outcome
 	Finished bool
-	Cells    []string // the names of those that were played to their end
+	Cells    []string // the names of those that were played to the end
 }
 
-// Runs are all runs of the folder, the newest first.
+// Runs returns all runs in the folder, the newest first.
 func (x *Index) Runs(ctx context.Context) ([]Run, error) {
-	rows, err := x.db.QueryContext(ctx, `SELECT runs.dir, id, started, scenario, verdict, finished,
+	rows, err := x.db.Load().QueryContext(ctx, `SELECT runs.dir, id, started, scenario, verdict, finished,
 		(SELECT json_group_array(cell) FROM cells WHERE cells.dir = runs.dir) FROM runs ORDER BY started DESC, runs.dir DESC`)
 	if err != nil {
 		return nil, err
@@ -242,7 +297,7 @@ func (x *Index) Runs(ctx context.Context) ([]Run, error) {
 
 // Scenarios are the names of the scenarios of which there are finished runs.
 func (x *Index) Scenarios(ctx context.Context) ([]string, error) {
-	rows, err := x.db.QueryContext(ctx, "SELECT DISTINCT scenario FROM runs WHERE finished ORDER BY scenario")
+	rows, err := x.db.Load().QueryContext(ctx, "SELECT DISTINCT scenario FROM runs WHERE finished ORDER BY scenario")
 	if err != nil {
 		return nil, err
 	}
@@ -260,8 +315,8 @@ func (x *Index) Scenarios(ctx context.Context) ([]string, error) {
 
 // Of are the histories of a scenario: of each cell on each machine.
 func (x *Index) Of(ctx context.Context, scenario string) ([]history.History, error) {
-	rows, err := x.db.QueryContext(ctx, `SELECT cells.cell, cells.box, runs.dir, runs.id, runs.started, runs.verdict,
-		cells.circumstances, cells.figures FROM cells JOIN runs USING (dir)
+	rows, err := x.db.Load().QueryContext(ctx, `SELECT cells.cell, cells.box, runs.dir, runs.id, runs.started,
+		runs.verdict, cells.circumstances, cells.figures FROM cells JOIN runs USING (dir)
 		WHERE runs.scenario = ? AND runs.finished ORDER BY cells.cell, cells.box, runs.started, runs.dir`, scenario)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-// Package largetest helps the tests that hold what is allocated for large texts.
+// Package largetest helps tests that limit allocations for large texts.
 package largetest
 
 import (
@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// AtMost fails a test in which more bytes were allocated than may be. With the race detector nothing is held: pools
-// then lose what they keep, by chance, and the same work allocates more.
+// AtMost fails a test that allocated too many bytes. It checks nothing under the race detector, where pools drop items
+// at random and the same work allocates more.
 func AtMost(t *testing.T, name string, got, most uint64) {
 	t.Helper()
 	build, ok := debug.ReadBuildInfo()

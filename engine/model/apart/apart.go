@@ -30,7 +30,7 @@ const (
 type Renderer struct {
 	exe   string
 	args  []string
-	first time.Duration // allowance of a template at the start
+	first time.Duration // time allowed for a template at the start
 
 	mu     sync.Mutex
 	child  *child

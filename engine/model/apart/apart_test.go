@@ -69,7 +69,7 @@ func TestBombs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRenderer(t)
-			r.first = time.Second // the program allows more, and ends an endless template in the same way
+			r.first = time.Second // the program allows more time, and stops an endless template in the same way
 			began := time.Now()
 			template, err := r.Compile("bomb", model.Spec{Jinja: jinja})
 			if template != nil { // not every conversation meets it
@@ -79,7 +79,7 @@ func TestBombs(t *testing.T) {
 				t.Errorf("%v is no mistake of the template", err)
 			}
 			r.first = allowance
-			// The child has its own limit of time, and a busy machine adds to it.
+			// The child has its own time limit, which a busy machine can exceed.
 			if took := time.Since(began); took > 6*allowance {
 				t.Errorf("it took %v", took)
 			}

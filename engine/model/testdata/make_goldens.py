@@ -3,6 +3,7 @@
 
 The templates in ../templates/ state the rules of the official ones (without tools) in words of their own.
 Run with Debian's python3-jinja2 from this folder:  python3 make_goldens.py
+Then pack them into the program: go test ./engine/model -run Packed -update
 With names and files it writes nothing, and says where a publisher's text renders something else than ours:
 python3 make_goldens.py smollm3=FILE ...
 """

@@ -35,11 +35,11 @@ const logCaption = "The axis is logarithmic: a few values are many times the oth
 // gridLines are about how many lines an axis has above 0.
 const gridLines = 4
 
-// flattened is the part of a linear axis in which most values must not lie.
+// flattened is the share of a linear axis that is too small to hold most values.
 const flattened = 1.0 / 8
 
-// scaleOf fits an axis to values: from 0 to the largest. Where three quarters of them would lie in the lowest eighth of
-// it, such as beside one turn that loads a model, it is logarithmic, if no value is 0.
+// scaleOf fits an axis to values: from 0 to the largest. If three quarters of them would lie in its lowest eighth, as
+// when one turn loads a model, the axis is logarithmic, unless a value is 0.
 func scaleOf(values []float64, from, to float64) scale {
 	known := slices.Sorted(slices.Values(values))
 	if n := len(known); n > 1 && known[0] > 0 && known[n*3/4-1] <= known[n-1]*flattened {
@@ -52,7 +52,7 @@ func scaleOf(values []float64, from, to float64) scale {
 	return linear(top, gridLines, from, to)
 }
 
-// linear is an axis from 0 to a round number that is not below the largest value.
+// linear returns an axis from 0 to a round number that is at least the largest value.
 func linear(top float64, steps int, from, to float64) scale {
 	ceiling, step := niceCeil(top, steps)
 	out := scale{axis: axis{0, ceiling, from, to, false}}
@@ -62,10 +62,10 @@ func linear(top float64, steps int, from, to float64) scale {
 	return out
 }
 
-// mostTicks are the grid lines of a logarithmic axis.
+// mostTicks limits the grid lines of a logarithmic axis.
 const mostTicks = 7
 
-// logScale is a logarithmic axis between round numbers around two values of more than 0.
+// logScale returns a logarithmic axis between round numbers that enclose two values above 0.
 func logScale(low, high, from, to float64) scale {
 	var ticks []float64
 	for _, steps := range [][]float64{{1, 2, 5}, {1, 3}, {1}} {
@@ -93,8 +93,8 @@ func logScale(low, high, from, to float64) scale {
 	return scale{axis{ticks[0], ticks[len(ticks)-1], from, to, true}, ticks}
 }
 
-// niceCeil is the smallest round number (1, 2, 2.5 or 5 times a power of ten) times a whole
-// number of steps that is not below v, with the steps between.
+// niceCeil returns the smallest multiple of a round step that is at least v, and that step: 1, 2, 2.5 or 5 times a
+// power of ten, so that v takes about the given number of steps.
 func niceCeil(v float64, steps int) (ceiling, step float64) {
 	if v <= 0 || math.IsInf(v, 0) || math.IsNaN(v) {
 		return 1, 1 / float64(steps)

@@ -11,7 +11,7 @@ import (
 	"homellm/engine/metrics"
 )
 
-// TestScaleOf: one turn that loads a model does not flatten the others, and values that are alike have an axis from 0.
+// TestScaleOf: one turn that loads a model does not flatten the others, and similar values have an axis from 0.
 func TestScaleOf(t *testing.T) {
 	for _, c := range []struct {
 		values []float64
@@ -37,7 +37,7 @@ func TestScaleOf(t *testing.T) {
 	}
 }
 
-// timed is a cell of so many repeats of two turns, of which the second takes as long as told.
+// timed returns a cell with repeats of two turns, of which the second takes the given time.
 func timed(repeats int, second time.Duration) *metrics.Cell {
 	r := &metrics.Run{}
 	at := time.Second

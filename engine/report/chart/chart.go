@@ -168,7 +168,7 @@ func JudgedClass(j metrics.Judged) string {
 		return "pass"
 	case metrics.Failed:
 		return "fail"
-	case metrics.Skipped:
+	case metrics.Skipped, metrics.Counted:
 		return "skipped"
 	}
 	return "unknown"

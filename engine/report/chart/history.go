@@ -11,12 +11,15 @@ import (
 	"homellm/engine/report/readable"
 )
 
-// historyShown are the newest runs that a chart of a history draws.
+// historyShown is how many of the newest runs a chart of a history draws.
 const historyShown = 400
 
+// historyNarrow is how many runs a chart shows that is not wider than a phone.
+const historyNarrow = 30
+
 // History draws a figure over the runs of a history: its value with the quartiles of its repeats, a line where the
-// level changed, and a mark on the axis where something else did: differences are those of the history. It is false
-// if no run knows the figure.
+// level changed, and a mark on the axis where a circumstance changed: differences are those of the history. It returns
+// false if no run has the figure.
 func History(id, path string, h history.History, changes []history.Change,
 	differences map[int][]compare.Mismatch) (Chart, bool) {
 	first := max(len(h.Runs)-historyShown, 0)
@@ -33,12 +36,16 @@ func History(id, path string, h history.History, changes []history.Change,
 	if len(drawn) == 0 {
 		return Chart{}, false
 	}
-	x := axis{0, float64(max(len(runs)-1, 1)), chartLeft + 8, wideWidth - chartRight - 8, false}
+	width, wide := chartWidth, len(runs) > historyNarrow
+	if wide {
+		width = wideWidth
+	}
+	x := axis{0, float64(max(len(runs)-1, 1)), chartLeft + 8, width - chartRight - 8, false}
 	y := scaleOf(drawn, chartHeight-chartBottom, chartTop)
-	out := Chart{ID: id, Title: path, Wide: true, Legend: []legend{{"c1", "a run"}, {"old", "something else changed"}},
+	out := Chart{ID: id, Title: path, Wide: wide, Legend: []legend{{"c1", "a run"}, {"old", "something else changed"}},
 		Caption: fmt.Sprintf("%d runs, the oldest first: of a time the median over the repeats of a run, of a share the "+
 			"mean. The band is the middle half of its repeats, a dashed line a change of level.", len(runs))}
-	s := newSVG(id, wideWidth, chartHeight, path, fmt.Sprintf("%d runs; the newest is %s", len(runs),
+	s := newSVG(id, width, chartHeight, path, fmt.Sprintf("%d runs; the newest is %s", len(runs),
 		readable.Value(values[len(values)-1].Value)))
 	frame(s, y, unit)
 	var line, low, high []point

@@ -7,7 +7,7 @@ import (
 	"homellm/engine/report/readable"
 )
 
-// What a chart says of turns whose values are not all known: it draws no value for them.
+// The caption for turns with unknown values, for which a chart draws no value.
 const openCaption = "A dashed bar is where a value lies that is not exactly known; a question mark stands for one " +
 	"that nothing bounds."
 

@@ -65,7 +65,7 @@ func TestTurns_WhatIsNotKnown(t *testing.T) {
 	}
 }
 
-// Quartiles of the values that happen to be known are none.
+// Quartiles of only the values that happen to be known are not quartiles of all.
 func TestRepeats_WhatIsNotKnown(t *testing.T) {
 	row := box{label: "repeat 1", class: "c1", values: []float64{1, 2, 3}, unset: 1}
 	f, ok := boxes("x", "t", "", "doc", "ms", []box{row})

@@ -2,7 +2,7 @@ package chart
 
 import "homellm/engine/report/readable"
 
-// stepName is the name of a step below the turns that it has.
+// stepName is the name of a step below its turns.
 type stepName struct {
 	at   float64 // the middle of its turns
 	wide float64 // their width
@@ -18,13 +18,13 @@ type steps struct {
 
 // Sizes of the names, in units of the view box.
 const (
-	letter      = 5.8  // the width of a character
-	slantedStep = 11.0 // the least distance between names that are slanted
+	letter      = 5.8  // width of a character
+	slantedStep = 11.0 // least distance between slanted names
 	longestName = 16   // characters
 )
 
-// stepNames names the step of each turn once for neighbours of one step: below its turns if every name fits there, else
-// slanted. Where there are more steps than names have room, every other name is left out, or more.
+// stepNames names the step of neighbouring turns once: below its turns if every name fits there, else slanted. If there
+// are more steps than there is room for names, some names are left out.
 func stepNames(slots []slot, x axis) steps {
 	var out steps
 	for i := 0; i < len(slots); {
@@ -52,7 +52,7 @@ func stepNames(slots []slot, x axis) steps {
 	return out
 }
 
-// height is what the names need below the numbers of the turns.
+// height returns the height that the names need below the numbers of the turns.
 func (n steps) height() float64 {
 	if n.slant {
 		return letter*float64(n.longer)*0.77 + 2 // the sine of the slant

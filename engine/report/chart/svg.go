@@ -48,7 +48,7 @@ func (s *svg) text(class string, x, y float64, text string) {
 	fmt.Fprintf(&s.b, `<text class="%s" x="%s" y="%s">%s</text>`, class, px(x), px(y), template.HTMLEscapeString(text))
 }
 
-// slanted is a text that ends at a point, written upwards to it.
+// slanted writes a text that rises to the right and ends at a point.
 func (s *svg) slanted(class string, x, y float64, text string) {
 	fmt.Fprintf(&s.b, `<text class="%s y" transform="rotate(-50 %s %s)" x="%s" y="%s">%s</text>`, class, px(x), px(y), px(x),
 		px(y), template.HTMLEscapeString(text))

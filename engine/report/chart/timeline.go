@@ -25,8 +25,8 @@ type timeRow struct {
 }
 
 // Timelines draws each turn from the time it was sent: the wait for the first token, then a mark for each arrival.
-// Repeats share a row: it shows the middle one, and how far the others were from it. Warm-ups have a chart of their
-// own. If there are more turns than limit, one chart shows the slowest requests, and says so.
+// Repeats share a row: it shows the middle one, and how far the others were from it. Warm-ups have a separate chart. If
+// there are more turns than limit, one chart shows the slowest requests, and says so.
 func Timelines(id string, c *metrics.Cell, cells int) []Chart {
 	id += "-chunks"
 	limit := max(fewestInChart, pageRequests/cells)
@@ -74,7 +74,7 @@ func timeRows(c *metrics.Cell, warm bool) []timeRow {
 	return out
 }
 
-// slowest are the requests that took longest, each in its own row, in the order in which they were sent.
+// slowest returns the requests that took longest, one per row, in the order in which they were sent.
 func slowest(rows []timeRow, n int) []timeRow {
 	var out []timeRow
 	for _, r := range rows {
@@ -94,10 +94,10 @@ func slowest(rows []timeRow, n int) []timeRow {
 
 func took(q *event.Request) time.Duration { return q.Done - *q.Sent }
 
-// ended is how many milliseconds after it was sent a request ended.
+// ended returns the time from sending a request to its end, in milliseconds.
 func ended(q *event.Request) float64 { return 1000 * took(q).Seconds() }
 
-// middle is the request that took neither long nor short of those that succeeded, else of those that failed.
+// middle returns the request of median duration among those that succeeded, or else among all.
 func (r timeRow) middle() *event.Request {
 	all := r.succeeded()
 	if len(all) == 0 {
@@ -113,7 +113,7 @@ func (r timeRow) succeeded() []*event.Request {
 	return slices.DeleteFunc(slices.Clone(r.requests), func(q *event.Request) bool { return q.Err != nil })
 }
 
-// timeline draws rows on an axis that fits these ends. With detail each repeat can be shown alone.
+// timeline draws rows on an axis that fits the given ends of requests. With detail each repeat can be shown alone.
 func timeline(f Chart, c *metrics.Cell, rows []timeRow, ends []float64, detail bool) Chart {
 	const row, label = 15.0, 190.0
 	height := 10 + row*float64(len(rows)) + 24
@@ -130,7 +130,7 @@ func timeline(f Chart, c *metrics.Cell, rows []timeRow, ends []float64, detail b
 	x, cut := brokenAt(ends, label, wideWidth-24)
 	if cut {
 		x.to -= 46
-		f.Caption += " The axis is broken: an arrow says how long a request took that is many times the others."
+		f.Caption += " The axis is broken: an arrow shows how long a much slower request took."
 	}
 	if repeats > 1 {
 		f.Caption += " A row shows the middle repeat; the band reaches from the quickest first token of all repeats to the " +
@@ -157,8 +157,8 @@ func timeline(f Chart, c *metrics.Cell, rows []timeRow, ends []float64, detail b
 	return f
 }
 
-// brokenAt is an axis for these ends. Where most of them would lie in its lowest eighth, it ends at four times what
-// they take: the others are cut there.
+// brokenAt returns an axis for the ends of requests. If most of them would lie in its lowest eighth, the axis ends at
+// no more than four times what those take, and longer requests are cut there.
 func brokenAt(ends []float64, from, to float64) (x scale, cut bool) {
 	known := slices.Sorted(slices.Values(ends))
 	n := len(known)
@@ -175,14 +175,14 @@ func brokenAt(ends []float64, from, to float64) (x scale, cut bool) {
 	return linear(top, 6, from, to), cut
 }
 
-// drawRow draws a turn: the middle repeat, and how far the others were from it. With detail each repeat is there to be
-// shown alone.
+// drawRow draws a turn: the middle repeat, and how far the others were from it. With detail it also draws each repeat,
+// to be shown alone.
 func drawRow(s *svg, r timeRow, x scale, y, label float64, detail bool) {
 	s.group("row")
 	s.text("tick y", label-8, y+10.5, readable.Shorten(r.name, 29))
 	shown := "all"
 	if detail {
-		shown = "typical" // until a single repeat is asked for
+		shown = "typical" // shown until the user chooses a single repeat
 	}
 	s.group(shown)
 	if ok := r.succeeded(); len(ok) > 1 {
@@ -211,7 +211,7 @@ func drawRow(s *svg, r timeRow, x scale, y, label float64, detail bool) {
 // between is the smallest and the largest of some values.
 type between struct{ low, high float64 }
 
-// spans are when the first tokens of requests came, NaN if none did, and when the requests ended.
+// spans returns the range of the requests' first tokens, NaN if there are none, and the range of their ends.
 func spans(all []*event.Request) (first, last between) {
 	first, last = between{math.NaN(), math.NaN()}, between{math.Inf(1), 0}
 	for _, q := range all {

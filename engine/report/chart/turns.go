@@ -13,8 +13,8 @@ import (
 	"homellm/engine/text"
 )
 
-// Turns draws metrics over the turns of a cell, as the table of metrics says. The cell shares the page with so many
-// others. It also returns what is not drawn.
+// Turns draws metrics over the turns of a cell, as the table of metrics says. Cells is the number of cells on the page.
+// It also returns what is not drawn.
 func Turns(id string, c *metrics.Cell, cells int) (out []Chart, absent []string) {
 	slots := slotsOf(c, max(fewestSlots, pageSlots/cells))
 	passes := len(c.Repeats())

@@ -5,6 +5,7 @@ package readable
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,6 +24,7 @@ var shows = map[string]func(float64) string{
 	"turns":    text.Count,
 	"requests": text.Count,
 	"repeats":  text.Count,
+	"users":    text.Count,
 	"ratio":    func(v float64) string { return fmt.Sprintf("%.2f", v) },
 	"tokens/s": rate,
 }
@@ -32,7 +34,7 @@ func Quantity(v float64, unit string) string {
 	if f, ok := shows[unit]; ok {
 		return f(v)
 	}
-	return strings.TrimSpace(Significant(v, 4) + " " + unit)
+	return WithUnit(Significant(v, 4), unit)
 }
 
 // duration prints milliseconds, in seconds from 10 s on and in minutes from 10 min on.
@@ -58,7 +60,7 @@ func rate(v float64) string {
 	return fmt.Sprintf("%.2f", v)
 }
 
-// Significant prints a number with so many significant digits; digits before the decimal point are never rounded.
+// Significant formats a number with a number of significant digits; digits before the decimal point are never rounded.
 func Significant(v float64, digits int) string {
 	if a := math.Abs(v); a >= 1 {
 		digits = max(digits, int(math.Log10(a))+1)
@@ -86,13 +88,19 @@ func Exact(v any, unit string) string {
 	return fmt.Sprint(v)
 }
 
-// WithUnit is a number with its unit after it; shares have none.
+// WithUnit appends the unit to a number; shares have none. Units that count things are plurals: one is "1 call".
 func WithUnit(number, unit string) string {
-	if unit == "ratio" || unit == "" {
+	switch {
+	case unit == "ratio" || unit == "":
 		return number
+	case number == "1" && slices.Contains(counts, unit):
+		unit = strings.TrimSuffix(unit, "s")
 	}
 	return number + " " + unit
 }
+
+// counts are the units that count things.
+var counts = []string{"calls", "repeats", "requests", "runes", "stalls", "tokens", "turns", "users"}
 
 // Number is the shortest decimal that reads back as the same value.
 func Number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }

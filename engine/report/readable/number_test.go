@@ -1,6 +1,12 @@
 package readable
 
-import "testing"
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"homellm/engine/metrics"
+)
 
 func TestQuantity(t *testing.T) {
 	for _, tt := range []struct {
@@ -15,9 +21,28 @@ func TestQuantity(t *testing.T) {
 		{-1234, "tokens", "-1,234"},
 		{0.876, "ratio", "0.88"}, {182.3, "tokens/s", "182"}, {18.23, "tokens/s", "18.2"}, {1.5, "tokens/s", "1.50"},
 		{212.53, "W", "212.5 W"}, {1650, "J", "1650 J"},
+		{1, "calls", "1 call"}, {2, "calls", "2 calls"}, {0, "calls", "0 calls"}, {1, "runes", "1 rune"},
 	} {
 		if got := Quantity(tt.v, tt.unit); got != tt.want {
 			t.Errorf("%v %s: got %q, want %q", tt.v, tt.unit, got, tt.want)
+		}
+	}
+}
+
+// TestWithUnit checks that one thing is not called several, and that every unit that counts things is known.
+func TestWithUnit(t *testing.T) {
+	for _, tt := range []struct{ number, unit, want string }{
+		{"1", "requests", "1 request"}, {"2", "requests", "2 requests"}, {"1.5", "turns", "1.5 turns"}, {"1", "ms", "1 ms"},
+		{"1", "s", "1 s"}, {"1", "tokens/s", "1 tokens/s"}, {"1", "ratio", "1"}, {"1", "", "1"},
+	} {
+		if got := WithUnit(tt.number, tt.unit); got != tt.want {
+			t.Errorf("%s %s: got %q, want %q", tt.number, tt.unit, got, tt.want)
+		}
+	}
+	for _, d := range metrics.Defs {
+		if words := strings.HasSuffix(d.Unit, "s") && len(d.Unit) > 2 && !strings.Contains(d.Unit, "/"); words !=
+			slices.Contains(counts, d.Unit) {
+			t.Errorf("%s is in %s: is one of them called without s?", d.Name, d.Unit)
 		}
 	}
 }
@@ -33,6 +58,15 @@ func TestSigned(t *testing.T) {
 	}
 	if got := Percent(-0.00001) + Percent(0.05); got != "0.0 %+5.0 %" {
 		t.Error(got)
+	}
+}
+
+func TestWidth(t *testing.T) {
+	for text, want := range map[string]int{"": 0, "abc": 3, "漢字": 4, "e\u0301": 1, "\x1b[1mab\x1b[0m": 2,
+		"\x1b]8;;http://a\x1b\\b\x1b]8;;\a": 1} {
+		if got := Width(text); got != want {
+			t.Errorf("%q has %d columns, want %d", text, got, want)
+		}
 	}
 }
 

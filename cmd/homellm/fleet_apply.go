@@ -1,0 +1,206 @@
+//go:build fleet
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"homellm/dsl"
+	"homellm/engine"
+	"homellm/engine/event"
+	"homellm/engine/exit"
+	"homellm/engine/fleet"
+	"homellm/engine/fleet/bus"
+	"homellm/engine/results"
+)
+
+// fleetFlags are the flags of apply that play on a fleet.
+type fleetFlags struct {
+	url, key string
+	*fleetSession
+	told func(engine.Progress) // of a worker: the progress goes there
+}
+
+// fleetSession is the connection of a command line to a fleet.
+type fleetSession struct {
+	conn  *bus.Conn
+	boxes []fleet.Box
+	now   time.Time
+	files map[string]*carried // of scenarios, by the names of their files
+}
+
+func (f *fleetFlags) add(c *cobra.Command) {
+	c.Flags().StringVar(&f.url, "fleet", "", "play on the boxes of the fleet at this address, such as nats://box:4222")
+	c.Flags().StringVar(&f.key, "key", "", "with --fleet: file of an operator's key")
+	c.MarkFlagsRequiredTogether("fleet", "key")
+	for _, other := range []string{"url", "budget", "keep-raw", "watch"} {
+		c.MarkFlagsMutuallyExclusive("fleet", other)
+	}
+}
+
+func (f fleetFlags) asked() bool { return f.url != "" }
+
+// open connects to the fleet and reads which boxes are there. The files of the scenarios are noted as they are read.
+func (f *fleetFlags) open(ctx context.Context, p process, named []dsl.File) (func(), error) {
+	conn, err := dialFleet(ctx, p, f.url, f.key)
+	if err != nil {
+		return nil, err
+	}
+	f.fleetSession = &fleetSession{conn: conn, files: map[string]*carried{}}
+	if f.boxes, err = conn.Boxes(ctx); err == nil {
+		f.now, err = conn.Now(ctx)
+	}
+	if err != nil {
+		conn.Close()
+		return nil, exit.Errorf(exit.Environment, "", "looking at the fleet: %w", err)
+	}
+	for i := range named {
+		c := &carried{inner: named[i].Dir, data: named[i].Data}
+		f.files[named[i].Name] = c
+		if named[i].Dir != nil {
+			named[i].Dir = c
+		}
+	}
+	return conn.Close, nil
+}
+
+// fit leaves out the cells that no box can play, with the reason.
+func (f fleetFlags) fit(_ context.Context, plans []*dsl.Plan) error {
+	var profiles []string
+	for _, b := range f.boxes {
+		if b.Here(f.now) {
+			profiles = append(profiles, b.Profiles...)
+		}
+	}
+	slices.Sort(profiles)
+	for _, plan := range plans {
+		for _, c := range plan.Cells {
+			if c.Server == nil {
+				return exit.Errorf(exit.Usage, "profiles of the boxes: "+strings.Join(slices.Compact(profiles), ", "),
+					"%s names no server: name a profile of the boxes with --server", plan.File)
+			}
+		}
+		for _, j := range fleet.Divide("", plan, plan.Cells, fleet.Order{}) {
+			why := fleet.Nobody(j, f.boxes, f.now)
+			if why == "" {
+				continue
+			}
+			for _, c := range plan.Cells {
+				if c.Skip == "" && slices.ContainsFunc(j.Cells, func(of fleet.Cell) bool { return of.ID == c.ID }) {
+					c.Skip = why
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// elsewhere has the fleet play the cells of a run.
+func (f fleetFlags) elsewhere(p process, plan *dsl.Plan, res *results.Folder, order fleet.Order,
+	show func(engine.Progress)) engine.Elsewhere {
+	return func(ctx context.Context, cells []*dsl.Cell, elapsed func() time.Duration, keep func(event.Event)) error {
+		files, err := f.files[plan.File].read()
+		if err != nil {
+			return err
+		}
+		c := bus.Coordinator{
+			Conn: f.conn, Run: res.Header.ID, Plan: plan, Files: files, Dir: res.Dir, Lease: bus.Lease, Say: p.say,
+			Order: order,
+			Progress: func(now bus.Progress) {
+				waiting := fmt.Sprintf("the fleet: %d of %d jobs played", now.Settled, now.Jobs)
+				if len(now.Playing) > 0 {
+					waiting += ", playing on " + strings.Join(now.Playing, ", ")
+				}
+				show(engine.Progress{Cell: fmt.Sprintf("%d boxes", len(f.boxes)), Waiting: waiting})
+			},
+		}
+		err = c.Play(ctx, cells, elapsed, keep)
+		if aborted, ok := errors.AsType[bus.Aborted](err); ok {
+			return engine.Aborted(aborted)
+		}
+		return err
+	}
+}
+
+// show is where the progress of a run goes.
+func (f fleetFlags) show(bar func(engine.Progress)) func(engine.Progress) {
+	if f.told != nil {
+		return f.told
+	}
+	return bar
+}
+
+// again lists the flags as the user wrote them, for a command in a hint.
+func (f fleetFlags) again() []string {
+	if !f.asked() {
+		return nil
+	}
+	return []string{"--fleet=" + f.url, "--key=" + f.key}
+}
+
+// dialFleet connects with a key from a file. An empty address means that of the key.
+func dialFleet(ctx context.Context, p process, address, path string) (*bus.Conn, error) {
+	key, err := bus.ReadKey(path)
+	if err != nil {
+		return nil, err
+	}
+	if key.Role != bus.Operator {
+		return nil, exit.Errorf(exit.Usage, "name the file of an operator's key", "%s is the key of a %s", path, key.Role)
+	}
+	return bus.Dial(ctx, address, key, p.say)
+}
+
+// carried is the folder of a scenario. It notes which files of it are read, because the boxes need them.
+type carried struct {
+	inner fs.FS
+	data  []byte // of the scenario
+
+	mu    sync.Mutex
+	names []string
+}
+
+// Open implements [fs.FS].
+func (c *carried) Open(name string) (fs.File, error) {
+	f, err := c.inner.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+		c.mu.Lock()
+		if !slices.Contains(c.names, name) {
+			c.names = append(c.names, name)
+		}
+		c.mu.Unlock()
+	}
+	return f, nil
+}
+
+// The names under which a scenario travels, and the folder of its files.
+const (
+	scenarioName  = "scenario.yaml"
+	documentsName = "documents"
+)
+
+// read returns the scenario and the files that were read.
+func (c *carried) read() ([]bus.File, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := []bus.File{{Name: scenarioName, Data: c.data}}
+	for _, name := range c.names {
+		data, err := fs.ReadFile(c.inner, name)
+		if err != nil {
+			return nil, exit.Errorf(exit.Environment, "", "reading %s again: %w", name, err)
+		}
+		out = append(out, bus.File{Name: documentsName + "/" + name, Data: data})
+	}
+	return out, nil
+}

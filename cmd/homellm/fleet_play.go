@@ -1,0 +1,127 @@
+//go:build fleet
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"homellm/dsl"
+	"homellm/engine"
+	"homellm/engine/crash"
+	"homellm/engine/exit"
+	"homellm/engine/fleet"
+	"homellm/engine/metrics"
+	"homellm/engine/report"
+)
+
+// newFleetPlay is the command by which a worker has a job played in a process of its own. It is not for users.
+func newFleetPlay(p process) *cobra.Command {
+	var lib libraryFlags
+	c := &cobra.Command{
+		Use:    "play-job DIR",
+		Short:  "Play a job that comes on standard input, and end when that ends",
+		Hidden: true,
+		Args:   cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			in := bufio.NewReader(p.stdin)
+			line, err := in.ReadBytes('\n')
+			var job fleet.Job
+			if err == nil {
+				err = json.Unmarshal(line, &job)
+			}
+			if err != nil {
+				return exit.Errorf(exit.Usage, "", "a job is expected on standard input: %w", err)
+			}
+			ctx, end := context.WithCancelCause(c.Context())
+			crash.Go(func() {
+				_, _ = io.Copy(io.Discard, in) // the worker says nothing more: this is its end
+				end(engine.Interrupted{Signal: "SIGTERM"})
+			})
+			return playJob(ctx, p, job, args[0], lib)
+		},
+	}
+	lib.add(c)
+	return c
+}
+
+// The longest times between two signs of life, beside the time-out of a turn.
+const (
+	turnSlack   = time.Minute
+	waitingMost = time.Hour // a server starts, a model is loaded
+)
+
+// playJob plays a job in its folder. What becomes of it is in the journal there.
+func playJob(ctx context.Context, p process, job fleet.Job, dir string, files libraryFlags) error {
+	lib, err := files.load(p)
+	if err != nil {
+		return err
+	}
+	out := p.stdout
+	within := func(d time.Duration) { fmt.Fprintln(out, d.Milliseconds()) }
+	within(waitingMost)
+	p.stdout = io.Discard
+	o := job.Order
+	f := applyFlags{
+		libraryFlags: files, out: filepath.Join(dir, "results"), quiet: true, failFast: o.FailFast, noSim: o.NoSim,
+		selection: selection{servers: o.Servers, model: o.Model, repeats: count(o.Repeats),
+			contextSize: count(o.ContextSize), maxConversations: count(o.MaxConversations), include: o.IncludeTags,
+			exclude: o.ExcludeTags, vars: o.Vars, exactTokens: o.ExactTokens},
+	}
+	f.fleet.told = func(now engine.Progress) {
+		if now.Waiting != "" {
+			within(waitingMost)
+			return
+		}
+		within(o.Longest + turnSlack)
+	}
+	file, err := placedScenario(o, filepath.Join(dir, "files"))
+	if err != nil {
+		return err
+	}
+	plans, choice, err := planAll(ctx, p, lib, []dsl.File{file}, f)
+	if err != nil {
+		return err
+	}
+	plan := plans[0]
+	plan.Cells = slices.DeleteFunc(plan.Cells, func(c *dsl.Cell) bool {
+		return !slices.ContainsFunc(job.Cells, func(of fleet.Cell) bool { return slices.Equal(of.Labels, c.Labels) })
+	})
+	plan.Overall = nil // the run judges them, which has all cells
+	if len(plan.Cells) != len(job.Cells) {
+		return exit.Errorf(exit.Environment, "use the same version of homellm everywhere",
+			"%s has %d of the %d cells of the job here", o.File, len(plan.Cells), len(job.Cells))
+	}
+	silent := report.Format{Write: func(io.Writer, *metrics.Run, report.Options) error { return nil }}
+	_, err = play(ctx, p, plan, choice, f, silent, false)
+	if err == nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return err
+}
+
+// placedScenario is the scenario of a job, whose files are below a folder.
+func placedScenario(o fleet.Order, dir string) (dsl.File, error) {
+	data, err := os.ReadFile(filepath.Join(dir, scenarioName))
+	if err != nil {
+		return dsl.File{}, err
+	}
+	documents := filepath.Join(dir, documentsName)
+	if err := os.MkdirAll(documents, 0o700); err != nil {
+		return dsl.File{}, err
+	}
+	root, err := os.OpenRoot(documents) // closed at the end of the process
+	if err != nil {
+		return dsl.File{}, err
+	}
+	return dsl.File{Name: o.File, Data: data, Dir: root.FS()}, nil
+}

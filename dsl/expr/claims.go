@@ -1,0 +1,99 @@
+package expr
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/expr-lang/expr/ast"
+)
+
+// confident finds the claims of an assertion that asks for a confidence, and reports what has no interval.
+func (c *compilation) confident(n ast.Node) {
+	b, ok := n.(*ast.BinaryNode)
+	if ok && (b.Operator == "&&" || b.Operator == "and") {
+		c.confident(b.Left)
+		c.confident(b.Right)
+		return
+	}
+	var d difference
+	if !ok || !strings.ContainsAny(b.Operator, "<>") || !c.linear(b.Left, 1, &d) || !c.linear(b.Right, -1, &d) {
+		c.failAt(n, "expr/confidence", "write comparisons by < <= > >= of figures times constants, joined by &&: "+
+			"x < 0.8 * y", "no interval is known for this")
+		return
+	}
+	means, medians := "", ""
+	for _, i := range d.leaves {
+		path := c.program.leaves[i].path
+		why, mean := c.interval(i)
+		switch {
+		case why != "":
+			c.failAt(n, "expr/confidence", "compare medians or means: .p50 or .mean", "%s has no interval: %s", path, why)
+			return
+		case mean:
+			means = path
+		default:
+			medians = path
+		}
+	}
+	if means != "" && medians != "" {
+		c.failAt(n, "expr/confidence", "write .p50 or .mean for all of them",
+			"%s is a mean and %s a median, and the difference of the two has no interval", means, medians)
+		return
+	}
+	c.program.claims = append(c.program.claims, claim{d, b.Operator})
+	need := 2 // for the variance of a mean
+	if means == "" {
+		need = leastRepeats(c.scope.env.Confidence, c.scope.env.InTurn)
+	}
+	if c.scope.env.Repeats < need {
+		c.failAt(n, "expr/samples", fmt.Sprintf("raise run.repeats to %d or more, or ask for less confidence", need),
+			"no difference of %s is certain with %.4g %% confidence, however large it is", times(c.scope.env.Repeats, 1),
+			100*c.scope.env.Confidence)
+	}
+}
+
+// interval says whether a value is a mean, or why no interval is known for it.
+func (c *compilation) interval(leaf int) (why string, mean bool) {
+	path := c.program.leaves[leaf].path
+	for _, ref := range c.program.cells {
+		path = strings.TrimPrefix(path, ref.Prefix)
+	}
+	sample, stat := path, ""
+	if i := strings.LastIndexByte(path, '.'); i >= 0 {
+		for _, s := range statistics {
+			if s.name == path[i+1:] {
+				sample, stat = path[:i], s.name
+			}
+		}
+	}
+	switch stat {
+	case "", "p50", "mean":
+	default:
+		return "." + stat + " is neither a median nor a mean", false
+	}
+	if _, message, _ := c.scope.names.Sample(sample); message != "" {
+		return message, false
+	}
+	return "", stat != "p50"
+}
+
+// mostRepeats bounds what is asked for: with a confidence of 99.999 % it is 18.
+const mostRepeats = 100
+
+// leastRepeats is the number of repeats without which no difference of medians, however large, reaches a confidence.
+// Two of the 2^n signs of n pairs are the most extreme, and two of the C(2n,n) orders of two samples of n.
+func leastRepeats(confidence float64, inTurn bool) int {
+	ways := 1.0
+	n := 1
+	for ; n < mostRepeats; n++ {
+		if inTurn {
+			ways *= 2
+		} else {
+			ways *= float64(2*(2*n-1)) / float64(n)
+		}
+		if 2/ways <= (1-confidence)*(1+1e-9) {
+			break
+		}
+	}
+	return n
+}

@@ -1,0 +1,24 @@
+package dsl
+
+import "strings"
+
+// The axes that name entries of the library.
+const (
+	serverAxis = "server"
+	modelAxis  = "model"
+)
+
+// Label is one coordinate of a cell.
+type Label struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Coordinates names values of axes in messages: into=turn, size=64.
+func Coordinates(labels []Label) string {
+	var parts []string
+	for _, l := range labels {
+		parts = append(parts, l.Name+"="+strings.Join(strings.Fields(l.Value), " "))
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,72 @@
+package engine_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"homellm/dsl"
+	"homellm/engine"
+	"homellm/engine/event"
+	"homellm/engine/sim"
+)
+
+// elsewhere plays cells without sending anything: each is done, at an instant that the others do not depend on.
+func elsewhere(at map[int]time.Duration, end error) engine.Elsewhere {
+	return func(_ context.Context, cells []*dsl.Cell, _ func() time.Duration, keep func(event.Event)) error {
+		for i, c := range cells {
+			keep(event.Event{At: at[i], Cell: c.ID, Body: event.CellStarted{Attempt: 1, Box: &event.Box{Name: "cellar"}}})
+			keep(event.Event{At: at[i], Cell: c.ID, Body: event.CellDone{}})
+		}
+		return end
+	}
+}
+
+// TestElsewhere has other machines play the cells: the run keeps their events at their own instants, opens no server,
+// judges what is asserted over all cells, and ends.
+func TestElsewhere(t *testing.T) {
+	data := slices.Concat(scenarioWith("{warmup: 0, repeats: 1}", "turn.ok"), []byte(
+		"matrix: {n: [1, 2]}\noverall: ['cell({n: 1}).run.requests_failed <= cell({n: 2}).run.requests_failed']\n"))
+	plan := load(t, "small.yaml", data, library(t))
+	for _, tt := range []struct {
+		name string
+		end  error
+		done event.RunDone
+	}{
+		{"played", nil, event.RunDone{}},
+		{"aborted", engine.Aborted{Why: "a box said so"}, event.RunDone{Aborted: "a box said so"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				kept := map[string]time.Duration{}
+				g := rig{options: func(o *engine.Options) {
+					keep := o.Journal.Keep
+					o.Journal.Keep = func(e event.Event) error {
+						if _, ok := e.Body.(event.CellDone); ok {
+							kept[e.Cell] = e.At
+						}
+						return keep(e)
+					}
+					o.Elsewhere = elsewhere(map[int]time.Duration{0: 2 * time.Hour, 1: time.Hour}, tt.end)
+				}}
+				g.play(t, plan, sim.Config{})
+				for i, c := range g.fold.Cells {
+					if want := time.Duration(2-i) * time.Hour; kept[c.ID] != want {
+						t.Errorf("cell %d was kept at %v, want %v", i, kept[c.ID], want)
+					}
+					if c.Done == nil || c.Started.Box == nil || c.Labels()[len(c.Labels())-1].Value != "cellar" {
+						t.Errorf("cell %d: %+v, labels %v", i, c.Started, c.Labels())
+					}
+				}
+				if len(g.requests()) > 0 || len(g.fold.Cells) != 2 || len(g.fold.Overall) != 1 {
+					t.Errorf("%d requests, %d cells, verdicts over all %v", len(g.requests()), len(g.fold.Cells), g.fold.Overall)
+				}
+				if g.fold.Done == nil || *g.fold.Done != tt.done {
+					t.Errorf("the run ended with %+v", g.fold.Done)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,110 @@
+package fleet
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Box is a machine of the fleet as its worker describes it.
+type Box struct {
+	Name     string            `json:"name"`
+	Key      string            `json:"key"`      // the name of its worker's key
+	Instance string            `json:"instance"` // differs whenever a worker starts
+	Protocol int               `json:"protocol"`
+	Homellm  string            `json:"homellm"`
+	Labels   map[string]string `json:"labels,omitempty"`
+	Profiles []string          `json:"profiles"` // that it can play on
+	Host     map[string]any    `json:"host,omitempty"`
+	Playing  string            `json:"playing,omitempty"` // the run whose job it plays; empty: it is idle
+	Left     bool              `json:"left,omitempty"`    // its worker has ended
+
+	Seen    time.Time `json:"-"` // when it last described itself, by the broker's clock
+	Drained bool      `json:"-"` // it takes no more jobs
+}
+
+// The rhythm of boxes.
+const (
+	Pulse = 10 * time.Second // between two descriptions
+	Gone  = 3 * Pulse        // a box that has not described itself for so long is not there
+)
+
+// ID names the box in subjects.
+func (b Box) ID() string { return b.Key + "." + b.Name }
+
+// Here says whether the box is there at a time of the broker's clock.
+func (b Box) Here(now time.Time) bool { return !b.Left && now.Sub(b.Seen) < Gone }
+
+// State describes the box in a word.
+func (b Box) State(now time.Time) string {
+	switch {
+	case b.Left:
+		return "left"
+	case !b.Here(now):
+		return "gone"
+	case b.Protocol != Protocol:
+		return "other version"
+	case b.Drained:
+		return "drained"
+	case b.Playing != "":
+		return "playing"
+	}
+	return "idle"
+}
+
+// Cannot says why a box that is there cannot play a job; empty: it can.
+func (b Box) Cannot(j Job) string {
+	switch {
+	case b.Protocol != Protocol:
+		return fmt.Sprintf("its homellm %s speaks version %d of the fleet's protocol, not %d", b.Homellm, b.Protocol,
+			Protocol)
+	case b.Drained:
+		return "it is drained"
+	}
+	for _, s := range j.Order.Servers {
+		if !slices.Contains(b.Profiles, s) {
+			return fmt.Sprintf("it has no profile %q", s)
+		}
+	}
+	return ""
+}
+
+// Set is a set of boxes that can play the same jobs. They share one queue.
+type Set struct {
+	Name  string
+	Boxes []string // ids, sorted
+}
+
+// SetFor is the set of boxes that can play a job; it has no name if there are none.
+func SetFor(j Job, boxes []Box, now time.Time) Set {
+	var s Set
+	for _, b := range boxes {
+		if b.Here(now) && b.Cannot(j) == "" {
+			s.Boxes = append(s.Boxes, b.ID())
+		}
+	}
+	if len(s.Boxes) == 0 {
+		return Set{}
+	}
+	slices.Sort(s.Boxes)
+	s.Name = short(strings.Join(s.Boxes, " "))
+	return s
+}
+
+// Nobody says why no box can play a job; empty: one can.
+func Nobody(j Job, boxes []Box, now time.Time) string {
+	if SetFor(j, boxes, now).Name != "" {
+		return ""
+	}
+	var why []string
+	for _, b := range boxes {
+		if b.Here(now) {
+			why = append(why, b.Name+": "+b.Cannot(j))
+		}
+	}
+	if len(why) == 0 {
+		return "no box is in the fleet"
+	}
+	return "no box of the fleet can play it (" + strings.Join(why, "; ") + ")"
+}

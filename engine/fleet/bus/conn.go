@@ -1,0 +1,182 @@
+//go:build fleet
+
+package bus
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nkeys"
+
+	"homellm/engine/exit"
+	"homellm/engine/fleet"
+)
+
+// Conn is a connection to a fleet. When it breaks it is made again, as often as needed.
+type Conn struct {
+	nc     *nats.Conn
+	js     jetstream.JetStream
+	key    Key
+	closed chan struct{} // closed when the connection has ended for good
+}
+
+// Dial connects to a fleet. An empty address means that of the key. Warn is told when the connection breaks.
+func Dial(ctx context.Context, address string, key Key, warn func(format string, args ...any)) (*Conn, error) {
+	if address == "" {
+		address = key.Address
+	}
+	c := &Conn{key: key, closed: make(chan struct{})}
+	options, err := c.options(warn)
+	if err != nil {
+		return nil, err
+	}
+	if c.nc, err = nats.Connect(address, options...); err != nil {
+		return nil, unreached(address, err)
+	}
+	if c.js, err = jetstream.New(c.nc); err != nil {
+		c.nc.Close()
+		return nil, err
+	}
+	if key.Role == Operator {
+		err = c.makeStreams(ctx)
+	}
+	if err == nil {
+		err = c.sameProtocol(ctx)
+	}
+	if err != nil {
+		c.nc.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Conn) options(warn func(format string, args ...any)) ([]nats.Option, error) {
+	pair, err := nkeys.FromSeed([]byte(c.key.Seed))
+	if err != nil {
+		return nil, err
+	}
+	public, err := pair.PublicKey()
+	if err != nil {
+		return nil, err
+	}
+	options := []nats.Option{
+		nats.Name("homellm " + c.key.Name),
+		nats.Nkey(public, pair.Sign),
+		nats.CustomInboxPrefix(inbox(c.key.Name)),
+		nats.MaxReconnects(-1),
+		nats.PingInterval(10 * time.Second),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				warn("the connection to the fleet broke: %v; it is made again", err)
+			}
+		}),
+		nats.ReconnectHandler(func(*nats.Conn) { warn("the connection to the fleet is back") }),
+		nats.ClosedHandler(func(*nats.Conn) { close(c.closed) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			if errors.Is(err, nats.ErrPermissionViolation) {
+				warn("the fleet refuses: %v", err)
+			}
+		}),
+	}
+	if c.key.CA != "" {
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM([]byte(c.key.CA)) {
+			return nil, exit.Errorf(exit.Usage, "copy the file again", "the certificate in the key of the fleet is damaged")
+		}
+		options = append(options, nats.Secure(&tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}))
+	}
+	return options, nil
+}
+
+// unreached explains why no connection was made.
+func unreached(address string, err error) error {
+	hint := "is homellm fleet serve running there, and does it listen at an address that is reachable from here?"
+	switch text := err.Error(); {
+	case errors.Is(err, nats.ErrAuthorization):
+		hint = "the key is not one of this fleet, or it was revoked: homellm fleet key list"
+	case strings.Contains(text, "certificate"):
+		hint = "the key belongs to another fleet, or the address has a name that the certificate lacks"
+	case errors.Is(err, nats.ErrSecureConnRequired), errors.Is(err, nats.ErrSecureConnWanted):
+		hint = "the key is from when the fleet listened at another address: make a new one with homellm fleet key add"
+	}
+	return exit.Errorf(exit.Environment, hint, "the fleet at %s cannot be reached: %w", address, err)
+}
+
+// Close ends the connection after everything was sent.
+func (c *Conn) Close() {
+	_ = c.nc.FlushTimeout(2 * time.Second) // what matters was confirmed when it was sent
+	c.nc.Close()
+}
+
+// makeStreams makes the streams that are missing.
+func (c *Conn) makeStreams(ctx context.Context) error {
+	for _, config := range streams(1) {
+		_, err := c.js.Stream(ctx, config.Name)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			_, err = c.js.CreateStream(ctx, config)
+		}
+		if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			return exit.Errorf(exit.Environment, "", "making the streams of the fleet: %w", err)
+		}
+	}
+	if _, _, err := c.read(ctx, stateStream, aboutSubject); errors.Is(err, errNone) {
+		_, err = c.js.Publish(ctx, aboutSubject, []byte(strconv.Itoa(fleet.Protocol)))
+		return err
+	}
+	return nil
+}
+
+// sameProtocol checks that the fleet speaks the protocol of this program.
+func (c *Conn) sameProtocol(ctx context.Context) error {
+	data, _, err := c.read(ctx, stateStream, aboutSubject)
+	if err != nil {
+		return exit.Errorf(exit.Environment, "is it the broker of a fleet?", "asking the fleet for its version: %w", err)
+	}
+	if said := string(data); said != strconv.Itoa(fleet.Protocol) {
+		return exit.Errorf(exit.Environment, "install the same version of homellm everywhere",
+			"the fleet speaks version %s of its protocol, and this homellm version %d", said, fleet.Protocol)
+	}
+	return nil
+}
+
+// errNone says that a stream has no message with a subject.
+var errNone = errors.New("there is no such message")
+
+// read returns the latest message with a subject, and its number in the stream. The subject is part of what is asked
+// for, so that the permissions of a key can tell subjects apart.
+func (c *Conn) read(ctx context.Context, stream, subject string) ([]byte, uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	m, err := c.nc.RequestWithContext(ctx, "$JS.API.DIRECT.GET."+stream+"."+subject, nil)
+	if err != nil {
+		return nil, 0, fmt.Errorf("reading %s: %w", subject, err)
+	}
+	switch status := m.Header.Get("Status"); status {
+	case "":
+		seq, err := strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 64)
+		return m.Data, seq, err
+	case "404":
+		return nil, 0, errNone
+	default:
+		return nil, 0, fmt.Errorf("reading %s: %s %s", subject, status, m.Header.Get("Description"))
+	}
+}
+
+// wrongLast reads from the refusal of a message which one is the latest with its subject.
+func wrongLast(err error) (last uint64, wrong bool) {
+	refusal, ok := errors.AsType[*jetstream.APIError](err)
+	if !ok || refusal.ErrorCode != jetstream.JSErrCodeStreamWrongLastSequence {
+		return 0, false
+	}
+	_, number, _ := strings.Cut(refusal.Description, ": ")
+	last, err = strconv.ParseUint(number, 10, 64)
+	return last, err == nil
+}

@@ -1,0 +1,135 @@
+//go:build fleet
+
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"homellm/engine/event"
+	"homellm/engine/fleet"
+)
+
+// TestPlay has two boxes play six jobs.
+func TestPlay(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	slow := func(ctx context.Context, job fleet.Job, dir string, within func(time.Duration)) error {
+		time.Sleep(300 * time.Millisecond)
+		return write(ctx, job, dir, within)
+	}
+	r.join("attic", slow)
+	r.join("cellar", slow)
+	c, cells := r.coordinator()
+	p := r.play(c, cells)
+	if p.boxes["attic"] == 0 || p.boxes["cellar"] == 0 || len(p.attempts) > 0 {
+		t.Errorf("played on %v, with %v", p.boxes, p.attempts)
+	}
+	runs, err := c.Conn.Runs(t.Context())
+	if err != nil || len(runs) != 1 || runs[0].State != fleet.Played || runs[0].Settled != 6 {
+		t.Errorf("runs %+v, %v", runs, err)
+	}
+	left, err := os.ReadDir(c.Dir)
+	if err != nil || len(left) > 0 {
+		t.Errorf("left over: %v, %v", left, err)
+	}
+}
+
+// TestPlay_Killed has a box vanish in the middle of a job: another one plays it, which is noted.
+func TestPlay_Killed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	playing := make(chan struct{}, 1)
+	kill, _ := r.join("attic", func(ctx context.Context, _ fleet.Job, _ string, within func(time.Duration)) error {
+		within(time.Minute)
+		playing <- struct{}{}
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	c, cells := r.coordinator()
+	go func() {
+		<-playing
+		kill()
+		r.join("cellar", write)
+	}()
+	p := r.play(c, cells)
+	if p.boxes["cellar"] != 6 || len(p.attempts) != 1 || !strings.Contains(p.attempts[0], "attempt 1 on box attic") {
+		t.Errorf("played on %v, with %v", p.boxes, p.attempts)
+	}
+}
+
+// TestPlay_BrokerRestarts stops the broker in the middle of a run, and starts it again on its folder.
+func TestPlay_BrokerRestarts(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	once := sync.OnceFunc(func() {
+		r.stop()
+		r.serve()
+	})
+	r.join("attic", func(ctx context.Context, job fleet.Job, dir string, within func(time.Duration)) error {
+		once()
+		return write(ctx, job, dir, within)
+	})
+	c, cells := r.coordinator()
+	if p := r.play(c, cells); p.boxes["attic"] < 6 {
+		t.Errorf("played on %v", p.boxes)
+	}
+}
+
+// TestPlay_Resumed has a coordinator end in the middle of a run. Another one takes what was played meanwhile, at
+// instants after those that the journal has by then.
+func TestPlay_Resumed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	c, cells := r.coordinator()
+	ctx, cancel := context.WithCancel(t.Context())
+	r.join("attic", func(ctx context.Context, job fleet.Job, dir string, within func(time.Duration)) error {
+		cancel() // the first job is taken: its coordinator ends
+		return write(ctx, job, dir, within)
+	})
+	now := func() time.Duration { return time.Minute }
+	if err := c.Play(ctx, cells, now, func(event.Event) {}); !errors.Is(err, context.Canceled) {
+		t.Fatalf("the first coordinator ended with %v", err)
+	}
+	time.Sleep(2 * time.Second) // the box plays on
+	again, cells := r.coordinator()
+	p := &played{done: map[string]int{}, boxes: map[string]int{}}
+	later := func() time.Duration { return time.Hour }
+	if err := again.Play(t.Context(), cells, later, func(e event.Event) {
+		if p.keep(e); e.At < time.Hour {
+			t.Errorf("%T of %s is at %v, before the run was resumed", e.Body, e.Cell, e.At)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if len(p.done) != 6 || p.boxes["attic"] != 6 {
+		t.Errorf("kept %v, played on %v", p.done, p.boxes)
+	}
+}
+
+// TestScale has 50 boxes play 1,000 cells that take no time, and shows what the fleet adds to a cell.
+func TestScale(t *testing.T) {
+	r := newRig(t)
+	const boxes, cells = 50, 1000
+	for i := range boxes {
+		r.join(fmt.Sprint("box", i), writeShort)
+	}
+	c, all := r.coordinatorOf(cells)
+	var memory runtime.MemStats
+	begun := time.Now()
+	p := r.play(c, all)
+	took := time.Since(begun)
+	runtime.ReadMemStats(&memory)
+	t.Logf("%d cells on %d boxes took %v: %v a cell; the process, with the broker and all boxes, has %d MiB from the system",
+		cells, len(p.boxes), took.Round(time.Millisecond), (took / cells).Round(10*time.Microsecond), memory.Sys>>20)
+	if len(p.boxes) < boxes/2 {
+		t.Errorf("only %d of %d boxes played", len(p.boxes), boxes)
+	}
+}

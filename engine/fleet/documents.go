@@ -1,0 +1,38 @@
+package fleet
+
+import "time"
+
+// Assignment is what the broker keeps for a box: the sets that it is in.
+type Assignment struct {
+	Sets    []string `json:"sets"`
+	Drained string   `json:"drained,omitempty"` // the instance of the box that takes no more jobs
+}
+
+// Begun opens the messages of a play.
+type Begun struct {
+	Box Box `json:"box"`
+}
+
+// Ended closes the messages of a play. Its journal is whole, or it says why there is no result.
+type Ended struct {
+	Failed string `json:"failed,omitempty"`
+}
+
+// Run is a run as the fleet shows it.
+type Run struct {
+	ID       string    `json:"id"`
+	Scenario string    `json:"scenario"`
+	By       string    `json:"by"` // name of the operator's key
+	Begun    time.Time `json:"begun"`
+	Jobs     int       `json:"jobs"`
+	Settled  int       `json:"settled"`
+	State    string    `json:"state"` // playing, played, interrupted, cancelled
+}
+
+// The states of a run.
+const (
+	Playing     = "playing"
+	Played      = "played"
+	Interrupted = "interrupted"
+	Cancelled   = "cancelled"
+)
