@@ -11,6 +11,7 @@ import (
 
 	"homellm/engine/client/goldentest"
 	"homellm/engine/crash"
+	"homellm/engine/processor"
 )
 
 // load is one way to keep a reader busy.
@@ -131,12 +132,14 @@ func (l load) play(ctx context.Context, r reader, f *figures) error {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	cpu, begin := processorTime(), time.Now()
+	used, _ := processor.Time()
+	begin := time.Now()
 	readings, err := l.round(ctx, asks, l.requests)
 	if err != nil {
 		return err
 	}
-	cpu = processorTime() - cpu
+	now, _ := processor.Time()
+	cpu := now - used
 	f.cpu += cpu
 	f.wall += time.Since(begin)
 	runtime.ReadMemStats(&after)

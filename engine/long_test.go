@@ -7,11 +7,11 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"homellm/engine/processor"
 	"homellm/engine/sim"
 	"homellm/engine/target"
 )
@@ -48,7 +48,7 @@ conversations:
 	}
 	best := time.Duration(1<<63 - 1)
 	for range 2 {
-		before := processorTime(t)
+		before, _ := processor.Time()
 		synctest.Test(t, func(t *testing.T) {
 			dial, shut := sim.Pipe(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				n, _ := io.Copy(io.Discard, r.Body)
@@ -61,16 +61,8 @@ conversations:
 			g := &rig{target: func(to *target.Target) { to.Client.Dial, to.Side, to.Tokenize = dial, nil, nil }}
 			_ = g.try(t, plan, simulator(t, sim.Config{})) // what it says of the server is not the question
 		})
-		best = min(best, processorTime(t)-before)
+		after, _ := processor.Time()
+		best = min(best, after-before)
 	}
 	return best
-}
-
-func processorTime(t *testing.T) time.Duration {
-	t.Helper()
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"homellm/engine/crash"
+	"homellm/engine/processor"
 )
 
 // Floor is how precisely this client measures on this machine at this moment. A difference between two servers that
@@ -71,7 +72,7 @@ func measureFloor(ctx context.Context, c *Client, truths <-chan truth) (Floor, e
 	var biases, sleeps []time.Duration
 	prompt := Prompt{Messages: []Message{{Role: "user", Content: "tick"}}, MaxTokens: calibrationSize}
 	start := time.Now()
-	before, counted := cpuTime()
+	before, counted := processor.Time()
 	for n := 0; n < leastRequests || time.Since(start) < calibration; n++ {
 		x := c.Do(ctx, start, time.Time{}, prompt)
 		if x.Err != nil {
@@ -90,7 +91,7 @@ func measureFloor(ctx context.Context, c *Client, truths <-chan truth) (Floor, e
 			biases = append(biases, x.Chunks[0].At-*x.Sent-t.first)
 		}
 	}
-	if after, ok := cpuTime(); ok && counted {
+	if after, ok := processor.Time(); ok && counted {
 		per := (after - before) / time.Duration(floor.Chunks)
 		floor.CPUPerChunk = &per
 	}

@@ -5,12 +5,12 @@ package report
 import (
 	"fmt"
 	"io"
-	"syscall"
 	"testing"
 	"time"
 
 	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/processor"
 )
 
 // longRun is a run of one conversation with so many steps of one turn.
@@ -63,19 +63,14 @@ func TestFormats_AreLinear(t *testing.T) {
 // costOf is the processor time that a report takes, and the most bytes that it writes at once.
 func costOf(t *testing.T, f Format, r *metrics.Run, opt Options) (took time.Duration, largest int) {
 	t.Helper()
-	var before, after syscall.Rusage
 	w := writerFunc(func(p []byte) (int, error) {
 		largest = max(largest, len(p))
 		return io.Discard.Write(p)
 	})
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &before); err != nil {
-		t.Fatal(err)
-	}
+	before, _ := processor.Time()
 	if err := f.Write(w, r, opt); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &after); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano()), largest
+	after, _ := processor.Time()
+	return after - before, largest
 }

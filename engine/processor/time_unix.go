@@ -1,14 +1,15 @@
 //go:build unix
 
-package client
+package processor
 
 import (
 	"syscall"
 	"time"
 )
 
-// cpuTime is the processor time that all threads of this process have used.
-func cpuTime() (time.Duration, bool) {
+// Time is the processor time that all threads of this process have used, in user and in system mode, and whether this
+// system tells it.
+func Time() (time.Duration, bool) {
 	var r syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
 		return 0, false
