@@ -15,6 +15,7 @@ import (
 	"homellm/engine/client/transport"
 	"homellm/engine/event"
 	"homellm/engine/large"
+	"homellm/engine/wire"
 )
 
 // call is one request on its way.
@@ -131,11 +132,11 @@ func (k *call) answer(ctx, inner context.Context, resp *http.Response) *event.Er
 	case resp.StatusCode >= 300:
 		return &event.Error{Class: "redirect", Message: fmt.Sprintf("HTTP %d: the server redirects to %q, which is not "+
 			"followed so that the key is not sent there: use that address as the base URL",
-			resp.StatusCode, oneLine(resp.Header.Get("Location")))}
+			resp.StatusCode, wire.OneLine(resp.Header.Get("Location")))}
 	case resp.Header.Get("Content-Encoding") != "" && resp.Header.Get("Content-Encoding") != "identity":
 		return &event.Error{Class: "protocol", Message: fmt.Sprintf("the reply is compressed (%s) although nothing asked "+
 			"for that, which hides when its tokens arrived: turn compression off in the server or the proxy before it",
-			oneLine(resp.Header.Get("Content-Encoding")))}
+			wire.OneLine(resp.Header.Get("Content-Encoding")))}
 	}
 	k.choose(resp.Header.Get("Content-Type"))
 	err := k.read(resp.Body)

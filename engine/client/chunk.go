@@ -243,7 +243,7 @@ func decodeOpenAI(data []byte, c *chunk) error {
 		return errNotJSON
 	}
 	if c.hasFault = c.hasFault || flat; c.hasFault {
-		c.fault = parseFault(data)
+		c.fault = readFault(data)
 	}
 	return nil
 }

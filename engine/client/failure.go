@@ -30,7 +30,7 @@ func (k *call) failure(ctx, inner context.Context, err error) *event.Error {
 	case x.Finish == "":
 		return &event.Error{Class: "reset", Body: keep(k.head), Message: fmt.Sprintf(
 			"the connection broke in the middle of the reply, after %d events: look into the log of the server, and of any "+
-				"proxy before it (%s)", x.Wire.Events, oneLine(err.Error()))}
+				"proxy before it (%s)", x.Wire.Events, wire.OneLine(err.Error()))}
 	}
 	return k.shortfall()
 }
@@ -130,11 +130,11 @@ func tooLarge(limit int) *event.Error {
 
 // describe names what a body is, for a message to someone who expected something else.
 func describe(body []byte) string {
-	if f := textFault(string(body)); f.html {
-		return f.message
+	if f := wire.ReadFault(body); f.Page {
+		return f.Message
 	}
 	const shown = 120
-	text := oneLine(string(body[:min(len(body), shown)]))
+	text := wire.OneLine(string(body[:min(len(body), shown)]))
 	if len(body) > shown {
 		text += " …"
 	}
@@ -145,7 +145,7 @@ func orNone(s string) string {
 	if s == "" {
 		return "none"
 	}
-	return oneLine(s)
+	return wire.OneLine(s)
 }
 
 // unanswered says why no response came.
@@ -161,10 +161,10 @@ func (k *call) unanswered(ctx, inner context.Context, err error) *event.Error {
 		return k.tooSlow(cause)
 	case strings.Contains(err.Error(), "malformed HTTP"):
 		return &event.Error{Class: "protocol", Message: fmt.Sprintf("what listens at %s does not speak HTTP here: check "+
-			"the port, and http or https (%s)", k.client.url.Host, oneLine(err.Error()))}
+			"the port, and http or https (%s)", k.client.url.Host, wire.OneLine(err.Error()))}
 	}
 	return &event.Error{Class: "reset", Message: fmt.Sprintf("the server closed the connection without an answer: it "+
-		"may have crashed: look into its log (%s)", oneLine(err.Error()))}
+		"may have crashed: look into its log (%s)", wire.OneLine(err.Error()))}
 }
 
 // unconnected says why no connection could be made.
@@ -189,5 +189,5 @@ func unconnected(host string, err error) string {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		advice = "it did not answer in time: check that the machine is up and no firewall drops packets"
 	}
-	return fmt.Sprintf("no connection to %s: %s (%s)", host, advice, oneLine(err.Error()))
+	return fmt.Sprintf("no connection to %s: %s (%s)", host, advice, wire.OneLine(err.Error()))
 }

@@ -1,138 +1,24 @@
 package client
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"homellm/engine/event"
+	"homellm/engine/wire"
 )
 
 // keptBody bounds how many bytes of an error body are kept.
 const keptBody = 4 << 10
 
-// fault is an error that a server reports, in any of the formats of the servers.
-type fault struct {
-	message string // one line
-	kind    string // the server's own name for the kind of error
-	code    string
-	html    bool // a web page, not an API's reply
-}
+// fault is an error that a server reports.
+type fault wire.Fault
 
-// parseFault reads an error body. It knows the object of OpenAI, vLLM and llama.cpp, the string of Ollama and of
-// vLLM's 401, the flat object of older vLLM and SGLang, and FastAPI's detail; anything else is taken as text, so it
-// never fails.
-func parseFault(body []byte) fault {
-	var object map[string]any
-	if json.Unmarshal(body, &object) != nil {
-		var text string
-		if json.Unmarshal(body, &text) == nil {
-			return fault{message: oneLine(text)}
-		}
-		return textFault(string(body))
-	}
-	inner := object
-	switch e := object["error"].(type) {
-	case map[string]any:
-		inner = e
-	case string:
-		inner = map[string]any{"message": e, "type": object["type"], "code": object["code"]}
-	}
-	f := fault{kind: word(inner["type"]), code: word(inner["code"])}
-	for _, key := range []string{"message", "detail", "msg", "error", "title"} {
-		if f.message = oneLine(detail(inner[key])); f.message != "" {
-			break
-		}
-	}
-	if f.message == "" {
-		f.message = oneLine(string(body))
-	}
-	return f
-}
-
-// detail turns FastAPI's list of complaints, each {loc, msg}, into one text.
-func detail(v any) string {
-	switch v := v.(type) {
-	case string:
-		return v
-	case []any:
-		var parts []string
-		for _, item := range v {
-			if m, ok := item.(map[string]any); ok {
-				parts = append(parts, strings.TrimSpace(fmt.Sprint(word(m["msg"]), " ", location(m["loc"]))))
-			}
-		}
-		return strings.Join(parts, "; ")
-	case map[string]any:
-		return detail(v["message"])
-	}
-	return ""
-}
-
-func location(v any) string {
-	items, _ := v.([]any)
-	var parts []string
-	for _, item := range items {
-		parts = append(parts, word(item))
-	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return "(" + strings.Join(parts, ".") + ")"
-}
-
-// word renders a JSON string or number; any other value gives "".
-func word(v any) string {
-	switch v := v.(type) {
-	case string:
-		return v
-	case float64:
-		return strconv.FormatFloat(v, 'f', -1, 64)
-	}
-	return ""
-}
-
-func textFault(body string) fault {
-	text := strings.TrimSpace(body)
-	if !strings.HasPrefix(text, "<") {
-		return fault{message: oneLine(text)}
-	}
-	f := fault{html: true, message: "a web page"}
-	lower := strings.ToLower(text)
-	from := strings.Index(lower, "<title>")
-	to := strings.Index(lower, "</title>")
-	if from >= 0 && to > from && len(lower) == len(text) {
-		if title := oneLine(text[from+len("<title>") : to]); title != "" {
-			f.message = fmt.Sprintf("a web page titled %q", title)
-		}
-	}
-	return f
-}
-
-// oneLine makes a server's text fit for a message: valid UTF-8, on one line, of bounded length.
-func oneLine(text string) string {
-	const limit = 600
-	cut := len(text) > limit
-	if cut {
-		text = text[:limit]
-	}
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(text, ""))
-	text = strings.Join(strings.Fields(text), " ")
-	if cut {
-		text += " …"
-	}
-	return text
-}
+func readFault(body []byte) fault { return fault(wire.ReadFault(body)) }
 
 // overflowWords are the phrases by which servers say that a prompt does not fit the context, in lower case. They
 // occur in the message, the type or the code of an error.
@@ -156,7 +42,7 @@ var missingWords = []string{"model", "not_found_error", "notfounderror"}
 // noEndpoint reports whether a server says that it does not have the path: llama-server, Ollama and LM Studio, which
 // does so with status 200.
 func (f fault) noEndpoint() bool {
-	text := strings.ToLower(strings.TrimSpace(f.message))
+	text := strings.ToLower(strings.TrimSpace(f.Message))
 	return text == "file not found" || text == "404 page not found" || strings.HasPrefix(text, "unexpected endpoint")
 }
 
@@ -165,7 +51,7 @@ const atNoEndpoint = "the server has no such endpoint: check the base path, and 
 	"doctor lists them"
 
 func (f fault) says(words []string) bool {
-	text := strings.ToLower(f.message + "\n" + f.kind + "\n" + f.code)
+	text := strings.ToLower(f.Message + "\n" + f.Kind + "\n" + f.Code)
 	for _, word := range words {
 		if strings.Contains(text, word) {
 			return true
@@ -184,7 +70,7 @@ var refusals = []struct {
 }{
 	{400, 599, func(f fault) bool { return f.says(overflowWords) }, "context_overflow",
 		"shorten the documents or lower max_tokens, or serve the model with a larger context"},
-	{400, 599, func(f fault) bool { return f.html }, "protocol",
+	{400, 599, func(f fault) bool { return f.Page }, "protocol",
 		"this is not an LLM API: check the URL and the base path"},
 	{401, 0, nil, "unauthorized", "check the API key"},
 	{403, 0, nil, "unauthorized", "check the API key and what it may do"},
@@ -202,8 +88,8 @@ var refusals = []struct {
 
 // refused turns an HTTP error status into an event.Error that says what to do.
 func refused(resp *http.Response, body []byte, now time.Time) *event.Error {
-	f := parseFault(body)
-	said := f.message
+	f := readFault(body)
+	said := f.Message
 	if said == "" {
 		said = "nothing"
 	}
@@ -239,7 +125,7 @@ func reported(f fault, body []byte) *event.Error {
 	case f.noEndpoint():
 		e.Class, advice = "bad_request", atNoEndpoint
 	}
-	e.Message = fmt.Sprintf("%s; the server said: %s", advice, f.message)
+	e.Message = fmt.Sprintf("%s; the server said: %s", advice, f.Message)
 	return e
 }
 

@@ -59,7 +59,7 @@ func decodeLMStudio(data []byte, c *chunk) error {
 		c.typeAt(at.kind)
 		switch kind := string(c.kind); {
 		case kind == "error" || kind == "" && !s.nullAt(at.error):
-			c.hasFault, c.fault = true, parseFault(data)
+			c.hasFault, c.fault = true, readFault(data)
 		case kind == "message.delta" && at.content > 0:
 			c.choices = true
 			s.pos = at.content

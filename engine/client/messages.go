@@ -214,7 +214,7 @@ func (c *chunk) readMessagesEvent(e messagesEvent, data []byte, start int) {
 		c.done = true
 	case "error", "":
 		if kind == "error" || !s.nullAt(e.error) {
-			c.hasFault, c.fault = true, parseFault(data)
+			c.hasFault, c.fault = true, readFault(data)
 		}
 	}
 }

@@ -97,7 +97,7 @@ func decodeOllama(data []byte, c *chunk) error {
 		return errNotJSON
 	}
 	if c.hasFault {
-		c.fault = parseFault(data)
+		c.fault = readFault(data)
 	}
 	return nil
 }

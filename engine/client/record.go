@@ -130,7 +130,7 @@ func (r *record) take(at time.Duration, f frame) {
 		return
 	}
 	if f.error {
-		r.fault(parseFault(data), data)
+		r.fault(readFault(data), data)
 		return
 	}
 	c := &r.c

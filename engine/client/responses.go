@@ -129,7 +129,7 @@ func (c *chunk) readResponsesEvent(e responsesEvent, data []byte, start int) {
 	c.choices = bytes.HasPrefix(c.kind, []byte("response."))
 	switch kind := string(c.kind); {
 	case kind == "error" || kind == "" && !s.nullAt(e.error) && !whole:
-		c.hasFault, c.fault = true, parseFault(data)
+		c.hasFault, c.fault = true, readFault(data)
 	case kind == "" && whole:
 		c.choices = true
 		s.pos = start
@@ -234,9 +234,9 @@ func (c *chunk) readResponse(whole bool) {
 			c.finish = []byte(reason)
 		}
 	case "failed", "cancelled":
-		c.hasFault, c.fault = true, fault{message: "the response is " + status}
+		c.hasFault, c.fault = true, fault{Message: "the response is " + status}
 		if failed != nil {
-			c.fault = parseFault(failed)
+			c.fault = readFault(failed)
 		}
 	}
 	if output > 0 && len(c.finish) > 0 {

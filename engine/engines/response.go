@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"homellm/engine/wire"
 )
 
 // Server is a server whose side channels can be used.
@@ -102,46 +104,12 @@ func (r Response) unavailable() bool {
 	return r.Err == nil && r.Status == http.StatusServiceUnavailable
 }
 
-// Message is the text of an error response, in any of the servers' shapes: a string, an object with a message, a flat
-// object, FastAPI's detail, or plain text.
+// Message is the text of an error response, in any of the servers' formats, or names the web page that it is.
 func (r Response) Message() string {
-	var shape struct {
-		Error   json.RawMessage `json:"error"`
-		Message string          `json:"message"`
-		Detail  json.RawMessage `json:"detail"`
-	}
-	if json.Unmarshal(r.Body, &shape) == nil {
-		for _, raw := range []json.RawMessage{shape.Error, shape.Detail} {
-			if text := messageIn(raw); text != "" {
-				return text
-			}
-		}
-		if shape.Message != "" {
-			return shape.Message
-		}
-	}
 	if r.HTML() {
-		return "a web page" + titleOf(r.Body)
+		return wire.ReadPage(string(r.Body)).Message
 	}
-	return shorten(strings.TrimSpace(string(r.Body)), 300)
-}
-
-// messageIn is the text of one value of an error response.
-func messageIn(raw json.RawMessage) string {
-	var text string
-	if json.Unmarshal(raw, &text) == nil && text != "" {
-		return text
-	}
-	var object struct {
-		Message string `json:"message"`
-	}
-	if json.Unmarshal(raw, &object) == nil && object.Message != "" {
-		return object.Message
-	}
-	if len(raw) > 0 && string(raw) != "null" {
-		return shorten(string(raw), 300)
-	}
-	return ""
+	return wire.ReadFault(r.Body).Message
 }
 
 // Failure turns an unsuccessful response, or a web page, into an error; nil for any other.
@@ -200,21 +168,6 @@ func shorten(s string, n int) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:n], "") + "…"
-}
-
-// titleOf finds the title of a web page, ready to be appended to "a web page".
-func titleOf(page []byte) string {
-	lower := bytes.ToLower(page)
-	from := bytes.Index(lower, []byte("<title>"))
-	if from < 0 {
-		return ""
-	}
-	from += len("<title>")
-	length := bytes.Index(lower[from:], []byte("</title>"))
-	if length < 0 || from+length > len(page) {
-		return ""
-	}
-	return fmt.Sprintf(" titled %q", shorten(strings.TrimSpace(string(page[from:from+length])), 80))
 }
 
 // get and post make one request on a side channel. An unsuccessful response, or a web page, gives an error.

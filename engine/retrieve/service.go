@@ -15,7 +15,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
-	"strings"
 	"time"
 
 	"homellm/engine/engines"
@@ -86,9 +85,8 @@ func (s Service) unanswered(ctx context.Context, err error) error {
 // refused describes a status that is not 200.
 func (s Service) refused(status int, body []byte) error {
 	what := fmt.Sprintf("%s answers HTTP %d", s.URL, status)
-	said := strings.Fields(engines.Response{Status: status, Body: body}.Message())
-	if len(said) > 0 {
-		what += ": " + strings.Join(said, " ")
+	if said := (engines.Response{Status: status, Body: body}).Message(); said != "" {
+		what += ": " + said
 	}
 	switch status {
 	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
