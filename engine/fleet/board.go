@@ -2,24 +2,27 @@ package fleet
 
 import (
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 	"time"
 )
 
 // Board is what a coordinator knows of the jobs of its run.
 type Board struct {
-	Jobs  []*Posted
-	boxes map[string]Box
+	Jobs     []*Posted
+	byID     map[string]*Posted
+	boxes    map[string]Box
+	assigned map[string]Assignment
+	settled  int
 }
 
 // Posted is a job with what became of it.
 type Posted struct {
 	Job
-	Set      string // whose queue it is in; empty: in none
+	Queue    string // of its demand
 	Settled  bool   // its result is stored
 	Attempts []*Attempt
+	offered  bool // it was put into its queue, or was found there
+	missed   int  // how often it was not found there since
 }
 
 // Attempt is one play of a job.
@@ -37,33 +40,36 @@ const MostAttempts = 10
 
 // NewBoard puts up the jobs of a run.
 func NewBoard(jobs []Job) *Board {
-	b := &Board{boxes: map[string]Box{}}
+	b := &Board{byID: map[string]*Posted{}, boxes: map[string]Box{}, assigned: map[string]Assignment{}}
 	for _, j := range jobs {
-		b.Jobs = append(b.Jobs, &Posted{Job: j})
+		p := &Posted{Job: j, Queue: j.Demand().Queue()}
+		b.Jobs = append(b.Jobs, p)
+		b.byID[j.ID] = p
 	}
 	return b
 }
 
 // Job is the job of an id; nil: there is none.
-func (b *Board) Job(id string) *Posted {
-	i := slices.IndexFunc(b.Jobs, func(p *Posted) bool { return p.ID == id })
-	if i < 0 {
-		return nil
-	}
-	return b.Jobs[i]
-}
+func (b *Board) Job(id string) *Posted { return b.byID[id] }
 
 // Meet notes what a box says of itself, and reports whether that may change where jobs can play.
 func (b *Board) Meet(box Box) bool {
 	before, known := b.boxes[box.ID()]
+	box.Drained = b.assigned[box.ID()].Drained == box.Instance
 	b.boxes[box.ID()] = box
 	return !known || before.Instance != box.Instance || before.Left != box.Left || before.Drained != box.Drained ||
 		!slices.Equal(before.Profiles, box.Profiles)
 }
 
-// Boxes are the boxes that are known, by their ids.
-func (b *Board) Boxes() []Box {
-	return slices.SortedFunc(maps.Values(b.boxes), func(x, y Box) int { return strings.Compare(x.ID(), y.ID()) })
+// Assign notes what the broker keeps for a box, and reports whether that may change where jobs can play.
+func (b *Board) Assign(id string, a Assignment) bool {
+	before := b.assigned[id]
+	b.assigned[id] = a
+	if box, known := b.boxes[id]; known {
+		box.Drained = a.Drained == box.Instance
+		b.boxes[id] = box
+	}
+	return before.Drained != a.Drained || !slices.Equal(before.Queues, a.Queues)
 }
 
 // Begin notes the beginning of an attempt.
@@ -84,39 +90,87 @@ func (p *Posted) Attempt(id string) *Attempt {
 
 // Moves are what brings the queues in line with the boxes.
 type Moves struct {
-	Withdraw []Move
-	Offer    []Move
-	GiveUp   []*Posted
+	Queues []string // that have to be there
+	Assign map[string]Assignment
+	Offer  []*Posted
+	GiveUp []*Posted
 }
 
-// Move is a job and the set whose queue it leaves or enters.
-type Move struct {
-	Job *Posted
-	Set Set
-}
+// mostQueues limits the queues that a box asks: of the oldest nothing is left to play.
+const mostQueues = 64
+
+// oftenMissed is how often a job must not be found in its queue before it is offered again: a box may have played it
+// whose word of that has not come yet.
+const oftenMissed = 2
 
 // Arrange finds the moves at a time of the broker's clock. Queued are the ids of the jobs that are in a queue, waiting
 // or under way. A job that is under way on a box that is there is left alone: it ends by itself, or its queue offers
 // it again when the box stops answering for it.
-func (b *Board) Arrange(now time.Time, queued map[string]bool) (m Moves) {
-	boxes := b.Boxes()
+func (b *Board) Arrange(now time.Time, queued map[string]bool) Moves {
+	m := Moves{Assign: map[string]Assignment{}}
+	demands := map[string]Demand{} // of the queues of jobs that may have to be played
+	var waiting []*Posted          // not in a queue, and not under way
 	for _, p := range b.Jobs {
-		switch {
-		case p.Settled || b.underWay(p, now):
+		if p.Settled {
 			continue
+		}
+		if _, known := demands[p.Queue]; !known {
+			demands[p.Queue] = p.Demand()
+		}
+		switch {
+		case b.underWay(p, now):
 		case len(p.Attempts) >= MostAttempts:
 			m.GiveUp = append(m.GiveUp, p)
-			continue
-		}
-		want := SetFor(p.Job, boxes, now)
-		if p.Set != "" && p.Set != want.Name && queued[p.ID] {
-			m.Withdraw = append(m.Withdraw, Move{p, Set{Name: p.Set}})
-		}
-		if want.Name != "" && (p.Set != want.Name || !queued[p.ID]) {
-			m.Offer = append(m.Offer, Move{p, want})
+		case queued[p.ID]:
+			p.offered, p.missed = true, 0
+		default:
+			waiting = append(waiting, p)
 		}
 	}
+	able := map[string]bool{}
+	for queue, d := range demands {
+		if able[queue] = b.assign(m.Assign, queue, d, now); able[queue] {
+			m.Queues = append(m.Queues, queue)
+		}
+	}
+	slices.Sort(m.Queues)
+	for _, p := range waiting {
+		if !able[p.Queue] {
+			continue
+		}
+		if p.missed++; p.offered && p.missed < oftenMissed {
+			continue
+		}
+		p.offered, p.missed = true, 0
+		m.Offer = append(m.Offer, p)
+	}
 	return m
+}
+
+// assign notes for which boxes the broker has to keep something else, so that those ask a queue that can meet its
+// demand, and no others. It says whether there is such a box.
+func (b *Board) assign(to map[string]Assignment, queue string, d Demand, now time.Time) (some bool) {
+	for id, box := range b.boxes {
+		if !box.Here(now) {
+			continue
+		}
+		can := box.Cannot(d) == ""
+		some = some || can
+		a, changed := to[id]
+		if !changed {
+			a = b.assigned[id]
+		}
+		if slices.Contains(a.Queues, queue) == can {
+			continue
+		}
+		if can {
+			a.Queues = append(slices.Clone(a.Queues[max(0, len(a.Queues)+1-mostQueues):]), queue)
+		} else {
+			a.Queues = slices.DeleteFunc(slices.Clone(a.Queues), func(q string) bool { return q == queue })
+		}
+		to[id] = a
+	}
+	return some
 }
 
 // underWay says whether a box that is there plays the job.
@@ -127,15 +181,16 @@ func (b *Board) underWay(p *Posted, now time.Time) bool {
 	})
 }
 
-// Settled is how many jobs have their result.
-func (b *Board) Settled() (n int) {
-	for _, p := range b.Jobs {
-		if p.Settled {
-			n++
-		}
+// Settle notes that a job has its result.
+func (b *Board) Settle(p *Posted) {
+	if !p.Settled {
+		p.Settled = true
+		b.settled++
 	}
-	return n
 }
+
+// Settled is how many jobs have their result.
+func (b *Board) Settled() int { return b.settled }
 
 // Tell says what became of the attempts before the one that counts; empty: there were none.
 func (p *Posted) Tell(counts *Attempt) string {

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -31,7 +32,7 @@ func TestCannot(t *testing.T) {
 		{old, []string{"sim"}, fmt.Sprintf("its homellm v9 speaks version %d of the fleet's protocol, not %d", Protocol+1, Protocol)},
 		{drained, []string{"sim"}, "it is drained"},
 	} {
-		if why := tt.box.Cannot(jobOn("j", tt.need...)); why != tt.why {
+		if why := tt.box.Cannot(jobOn("j", tt.need...).Demand()); why != tt.why {
 			t.Errorf("%s with %v and %v: %q, want %q", tt.box.Name, tt.box.Profiles, tt.need, why, tt.why)
 		}
 	}
@@ -60,34 +61,40 @@ func TestState(t *testing.T) {
 	}
 }
 
-// TestSetFor checks that a set depends on its boxes and not on the order in which they came.
-func TestSetFor(t *testing.T) {
-	a, b, c := box("a", "sim"), box("b", "sim"), box("c", "vllm")
-	one, two := SetFor(jobOn("1", "sim"), []Box{a, b, c}, noon), SetFor(jobOn("2", "sim"), []Box{c, b, a}, noon)
-	if one.Name == "" || one.Name != two.Name || !slices.Equal(one.Boxes, []string{"worker.a", "worker.b"}) {
-		t.Errorf("sets %+v and %+v", one, two)
+// TestQueue checks that jobs share a queue if they demand the same of their box, and only then.
+func TestQueue(t *testing.T) {
+	one, two := jobOn("1", "sim", "vllm").Demand().Queue(), jobOn("2", "vllm", "sim").Demand().Queue()
+	if one != two || one == "" {
+		t.Errorf("queues %q and %q of the same demand", one, two)
 	}
-	if other := SetFor(jobOn("3", "vllm"), []Box{a, b, c}, noon); other.Name == one.Name {
-		t.Errorf("two sets have the name %s", one.Name)
+	if other := jobOn("3", "vllm").Demand().Queue(); other == one {
+		t.Errorf("two demands have the queue %s", one)
 	}
 }
 
 // TestArrange follows jobs as boxes come, play, vanish and are drained.
 func TestArrange(t *testing.T) {
 	b := NewBoard([]Job{jobOn("1", "sim"), jobOn("2", "vllm")})
+	servers := map[string]string{b.Jobs[0].Queue: "sim", b.Jobs[1].Queue: "vllm"}
 	queued := map[string]bool{}
 	now := noon
 	arrange := func(want string) {
 		t.Helper()
 		m := b.Arrange(now, queued)
 		var got []string
-		for _, x := range m.Withdraw {
-			got = append(got, "-"+x.Job.ID)
-			delete(queued, x.Job.ID)
+		for _, id := range slices.Sorted(maps.Keys(m.Assign)) {
+			of := []string{}
+			for _, q := range m.Assign[id].Queues {
+				of = append(of, servers[q])
+			}
+			got = append(got, fmt.Sprintf("%s asks %v", id, of))
+			b.Assign(id, m.Assign[id])
 		}
-		for _, x := range m.Offer {
-			got = append(got, fmt.Sprintf("+%s to %s", x.Job.ID, strings.Join(x.Set.Boxes, "&")))
-			queued[x.Job.ID], x.Job.Set = true, x.Set.Name
+		for _, p := range m.Offer {
+			if got = append(got, "+"+p.ID); !slices.Contains(m.Queues, p.Queue) {
+				t.Errorf("%s is offered in a queue that is not made", p.ID)
+			}
+			queued[p.ID] = true
 		}
 		for _, p := range m.GiveUp {
 			got = append(got, "!"+p.ID)
@@ -101,29 +108,42 @@ func TestArrange(t *testing.T) {
 	if !b.Meet(x) || b.Meet(x) {
 		t.Error("only the first description of a box is new")
 	}
-	arrange("+1 to worker.x")
+	arrange("worker.x asks [sim], +1")
 	arrange("")
 	b.Meet(y)
-	arrange("-1, +1 to worker.x&worker.y")
+	arrange("worker.y asks [sim]")
 	b.Meet(box("z", "vllm"))
-	arrange("+2 to worker.z")
+	arrange("worker.z asks [vllm], +2")
+	b.Meet(box("z"))
+	arrange("worker.z asks []")
+	b.Meet(box("z", "vllm", "sim"))
+	m := b.Arrange(now, queued).Assign["worker.z"].Queues
+	if slices.Sort(m); !slices.Equal(m, slices.Sorted(maps.Keys(servers))) {
+		t.Errorf("worker.z asks %v", m)
+	}
+	b.Meet(box("z", "vllm"))
+	arrange("worker.z asks [vllm]")
 
 	first := b.Job("1").Begin("a1", x, now)
 	if b.Job("1").Attempt("a1") != first || b.Job("1").Attempt("a2") != nil || b.Job("3") != nil {
 		t.Error("an attempt or a job is not found, or one that is not there")
 	}
-	y.Drained = true
-	b.Meet(y)
-	arrange("") // it is under way
+	if !b.Assign("worker.y", Assignment{Queues: []string{b.Jobs[0].Queue}, Drained: "y1"}) {
+		t.Error("a box that is drained is no news")
+	}
+	arrange("worker.y asks []") // 1 is under way
+	b.Meet(y)                   // it is still drained
+	arrange("")
 	delete(queued, "1")
 	arrange("") // and was confirmed, though its end has not come yet
 
 	now = now.Add(Gone) // x is gone, and so are the others
-	arrange("-2")
+	arrange("")
 	w := box("w", "sim")
 	w.Seen = now
 	b.Meet(w)
-	arrange("+1 to worker.w")
+	arrange("worker.w asks [sim]") // what was played may not have been heard yet
+	arrange("+1")
 
 	first.Over = "it was killed"
 	w.Instance = "w2" // it was started anew
@@ -131,12 +151,15 @@ func TestArrange(t *testing.T) {
 	b.Job("1").Begin("a2", box("w"), now)
 	arrange("")
 	delete(queued, "1") // the queue was lost
-	arrange("+1 to worker.w")
+	b.Job("1").Attempts[1].Over = "it was lost"
+	arrange("")
+	arrange("+1")
 	for i := range MostAttempts {
 		b.Job("1").Begin(fmt.Sprint("b", i), box("w"), now).Over = "it broke"
 	}
 	arrange("!1")
-	b.Job("1").Settled = true
+	b.Settle(b.Job("1"))
+	b.Settle(b.Job("1"))
 	arrange("")
 	if b.Settled() != 1 {
 		t.Errorf("%d jobs are settled", b.Settled())
@@ -144,5 +167,30 @@ func TestArrange(t *testing.T) {
 	if text := b.Job("1").Tell(b.Job("1").Attempts[1]); !strings.HasPrefix(text,
 		"attempt 1 on box x does not count: it was killed; attempt 3 on box w does not count: it broke") {
 		t.Errorf("attempts: %s", text)
+	}
+}
+
+// BenchmarkArrange compares the queues with 10,000 boxes, each of which plays one of 20,000 jobs.
+func BenchmarkArrange(b *testing.B) {
+	var jobs []Job
+	queued := map[string]bool{}
+	for i := range 20_000 {
+		jobs = append(jobs, jobOn(fmt.Sprint("job", i), "sim"))
+		queued[jobs[i].ID] = true
+	}
+	board := NewBoard(jobs)
+	for i := range 10_000 {
+		x := box(fmt.Sprint("box", i), "sim", "llamacpp", "vllm")
+		board.Meet(x)
+		board.Jobs[i].Begin("a", x, noon)
+	}
+	for id, a := range board.Arrange(noon, queued).Assign {
+		board.Assign(id, a)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if m := board.Arrange(noon, queued); len(m.Assign)+len(m.Offer) > 0 {
+			b.Fatalf("%d boxes and %d jobs move", len(m.Assign), len(m.Offer))
+		}
 	}
 }

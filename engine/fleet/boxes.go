@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -53,8 +54,26 @@ func (b Box) State(now time.Time) string {
 	return "idle"
 }
 
-// Cannot says why a box that is there cannot play a job; empty: it can.
-func (b Box) Cannot(j Job) string {
+// Demand is what a job demands of the box that plays it, and nothing else. Jobs of the same demand share a queue, so
+// that boxes may come and go without a job having to move.
+type Demand struct {
+	Servers []string `json:"servers"` // profiles
+}
+
+// Demand is what the job demands of its box.
+func (j Job) Demand() Demand { return Demand{Servers: slices.Sorted(slices.Values(j.Order.Servers))} }
+
+// Queue is the name of the queue of a demand. It is the same in every run.
+func (d Demand) Queue() string {
+	text, err := json.Marshal(d)
+	if err != nil {
+		panic(err) // it has nothing that cannot be written
+	}
+	return short(string(text))
+}
+
+// Cannot says why a box that is there cannot meet a demand; empty: it can.
+func (b Box) Cannot(d Demand) string {
 	switch {
 	case b.Protocol != Protocol:
 		return fmt.Sprintf("its homellm %s speaks version %d of the fleet's protocol, not %d", b.Homellm, b.Protocol,
@@ -62,7 +81,7 @@ func (b Box) Cannot(j Job) string {
 	case b.Drained:
 		return "it is drained"
 	}
-	for _, s := range j.Order.Servers {
+	for _, s := range d.Servers {
 		if !slices.Contains(b.Profiles, s) {
 			return fmt.Sprintf("it has no profile %q", s)
 		}
@@ -70,38 +89,18 @@ func (b Box) Cannot(j Job) string {
 	return ""
 }
 
-// Set is a set of boxes that can play the same jobs. They share one queue.
-type Set struct {
-	Name  string
-	Boxes []string // ids, sorted
-}
-
-// SetFor is the set of boxes that can play a job; it has no name if there are none.
-func SetFor(j Job, boxes []Box, now time.Time) Set {
-	var s Set
-	for _, b := range boxes {
-		if b.Here(now) && b.Cannot(j) == "" {
-			s.Boxes = append(s.Boxes, b.ID())
-		}
-	}
-	if len(s.Boxes) == 0 {
-		return Set{}
-	}
-	slices.Sort(s.Boxes)
-	s.Name = short(strings.Join(s.Boxes, " "))
-	return s
-}
-
 // Nobody says why no box can play a job; empty: one can.
 func Nobody(j Job, boxes []Box, now time.Time) string {
-	if SetFor(j, boxes, now).Name != "" {
-		return ""
-	}
 	var why []string
 	for _, b := range boxes {
-		if b.Here(now) {
-			why = append(why, b.Name+": "+b.Cannot(j))
+		if !b.Here(now) {
+			continue
 		}
+		not := b.Cannot(j.Demand())
+		if not == "" {
+			return ""
+		}
+		why = append(why, b.Name+": "+not)
 	}
 	if len(why) == 0 {
 		return "no box is in the fleet"

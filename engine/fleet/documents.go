@@ -2,9 +2,9 @@ package fleet
 
 import "time"
 
-// Assignment is what the broker keeps for a box: the sets that it is in.
+// Assignment is what the broker keeps for a box: the queues that it asks for jobs.
 type Assignment struct {
-	Sets    []string `json:"sets"`
+	Queues  []string `json:"queues"`
 	Drained string   `json:"drained,omitempty"` // the instance of the box that takes no more jobs
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -33,17 +34,23 @@ type Coordinator struct {
 	Say      func(format string, args ...any)
 	Progress func(Progress)
 
-	board   *fleet.Board
-	cells   map[string]*dsl.Cell
-	zero    time.Time     // when the run began, by the broker's clock
-	start   time.Duration // how long the run had lasted when this coordinator began
-	skew    time.Duration // of the broker's clock from that of this machine
-	record  fleet.Run
-	sets    map[string]bool // whose queue is known to be there
-	changed bool            // the queues may not fit the boxes any more
-	outage  string          // why the fleet cannot be asked; empty: it can
-	keep    func(event.Event)
-	elapsed func() time.Duration
+	board    *fleet.Board
+	cells    map[string]*dsl.Cell
+	zero     time.Time     // when the run began, by the broker's clock
+	start    time.Duration // how long the run had lasted when this coordinator began
+	skew     time.Duration // of the broker's clock from that of this machine
+	record   fleet.Run
+	queues   map[string]bool   // that are known to be there
+	assigned map[string]uint64 // numbers of the messages that assign queues to boxes, by the boxes' ids
+	pending  []jetstream.PubAckFuture
+	told     fleet.Run     // the record as the fleet has it
+	changed  bool          // the queues may not fit the boxes any more
+	cancel   bool          // somebody ended the run
+	arranged time.Time     // when the queues were last compared with the boxes
+	pause    time.Duration // until they are compared again
+	outage   string        // why the fleet cannot be asked; empty: it can
+	keep     func(event.Event)
+	elapsed  func() time.Duration
 }
 
 // Aborted says that a run ends early, as an assertion with abort or somebody asks for it.
@@ -59,15 +66,21 @@ type Progress struct {
 
 // Boxes are those of the fleet.
 func (c *Conn) Boxes(ctx context.Context) ([]fleet.Box, error) {
+	drained := map[string]string{} // instances of boxes, by their ids
+	err := c.each(ctx, stateStream, setSubject("*.*"), func(m jetstream.Msg, _ time.Time) error {
+		var a fleet.Assignment
+		if json.Unmarshal(m.Data(), &a) == nil {
+			drained[assignedTo(m.Subject())] = a.Drained
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
 	var out []fleet.Box
-	err := c.each(ctx, boxesStream, "fleet.from.*.box.*", func(m jetstream.Msg, at time.Time) error {
-		b, err := boxOf(m, at)
-		if err == nil {
-			a, err := c.assigned(ctx, b.ID())
-			if err != nil {
-				return err
-			}
-			b.Drained = a.Drained == b.Instance
+	err = c.each(ctx, boxesStream, "fleet.from.*.box.*", func(m jetstream.Msg, at time.Time) error {
+		if b, err := boxOf(m, at); err == nil {
+			b.Drained = drained[b.ID()] == b.Instance
 			out = append(out, b)
 		}
 		return nil
@@ -93,8 +106,17 @@ func (c *Conn) each(ctx context.Context, stream, subject string, f func(jetstrea
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", stream, err)
 	}
-	for left := consumer.CachedInfo().NumPending; left > 0; left-- {
-		m, err := consumer.Next(jetstream.FetchMaxWait(5 * time.Second))
+	left := consumer.CachedInfo().NumPending
+	if left == 0 {
+		return nil
+	}
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(1000))
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", stream, err)
+	}
+	defer messages.Stop()
+	for ; left > 0; left-- {
+		m, err := messages.Next(jetstream.NextMaxWait(5 * time.Second))
 		if err != nil {
 			return fmt.Errorf("reading %s: %w", stream, err)
 		}
@@ -113,7 +135,7 @@ func (c *Conn) each(ctx context.Context, stream, subject string, f func(jetstrea
 func (c *Coordinator) Play(ctx context.Context, cells []*dsl.Cell, elapsed func() time.Duration,
 	keep func(event.Event)) error {
 	c.keep, c.elapsed = keep, elapsed
-	c.sets, c.cells = map[string]bool{}, map[string]*dsl.Cell{}
+	c.queues, c.assigned, c.cells = map[string]bool{}, map[string]uint64{}, map[string]*dsl.Cell{}
 	for _, cell := range cells {
 		c.cells[cell.ID] = cell
 	}
@@ -175,20 +197,25 @@ func (c *Coordinator) tell(ctx context.Context) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("making the run known: %w", err)
 	}
+	c.told = c.record
 	return ack.Sequence, nil
 }
 
 // now is the time by the broker's clock.
 func (c *Coordinator) now() time.Time { return time.Now().Add(c.skew) }
 
-// listen reads what boxes say and play, from the beginning. Before is how many messages are there already.
+// ahead is how much the broker may send ahead of what was taken in: a broker cuts off whoever has too much to fetch.
+const ahead = 16 * part
+
+// listen reads what boxes say and play and what is kept for them, from the beginning. Before is how many messages are
+// there already.
 func (c *Coordinator) listen(ctx context.Context) (news chan jetstream.Msg, before uint64, err error) {
-	news = make(chan jetstream.Msg, 256)
-	for stream, subject := range map[string]string{
-		boxesStream: "fleet.from.*.box.*", playsStream: "fleet.from.*.play.*." + c.Run + ".>",
+	news = make(chan jetstream.Msg, 16)
+	for stream, subjects := range map[string][]string{
+		stateStream: {setSubject("*.*"), overSubject(c.Run)},
+		boxesStream: {"fleet.from.*.box.*"}, playsStream: {"fleet.from.*.play.*." + c.Run + ".>"},
 	} {
-		consumer, err := c.Conn.js.OrderedConsumer(ctx, stream,
-			jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}})
+		consumer, err := c.Conn.js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{FilterSubjects: subjects})
 		if err != nil {
 			return nil, 0, fmt.Errorf("reading %s: %w", stream, err)
 		}
@@ -198,7 +225,7 @@ func (c *Coordinator) listen(ctx context.Context) (news chan jetstream.Msg, befo
 			case news <- m:
 			case <-ctx.Done():
 			}
-		})
+		}, jetstream.PullMaxBytes(ahead))
 		if err != nil {
 			return nil, 0, fmt.Errorf("reading %s: %w", stream, err)
 		}
@@ -215,11 +242,10 @@ func (c *Coordinator) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(leastPause)
 	defer tick.Stop()
-	c.changed = true
 	for {
-		if c.changed && before == 0 {
+		if before == 0 && c.due() {
 			c.arrangeOrWait(ctx)
 		}
 		if c.board.Settled() == len(c.board.Jobs) {
@@ -232,21 +258,36 @@ func (c *Coordinator) follow(ctx context.Context) error {
 			return exit.Errorf(exit.Environment, "", "the fleet closed the connection: the key was revoked")
 		case m := <-news:
 			before = max(before, 1) - 1
-			if err := c.hear(ctx, m); err != nil {
+			if err := c.hear(m); err != nil {
 				return err
 			}
 		case <-tick.C:
-			c.changed = true
-			if c.cancelled(ctx) {
-				c.record.State = fleet.Cancelled
-				return Aborted{Why: "the run was cancelled by homellm fleet cancel"}
-			}
+			c.confirm()
+		}
+		if c.cancel {
+			c.record.State = fleet.Cancelled
+			return Aborted{Why: "the run was cancelled by homellm fleet cancel"}
 		}
 	}
 }
 
+// The rhythm of arranging: soon when a box came or went, and every second, unless that takes long. Many boxes that come
+// one after the other are met together.
+const (
+	leastPause = 100 * time.Millisecond
+	usualPause = time.Second
+	mostShare  = 20 // arranging takes at most this part of the time
+)
+
+// due says whether the queues have to be compared with the boxes.
+func (c *Coordinator) due() bool {
+	since := time.Since(c.arranged)
+	return since >= c.pause || c.changed && since >= leastPause
+}
+
 // arrangeOrWait arranges the queues. While the fleet cannot be asked, boxes play on, and it is tried again.
 func (c *Coordinator) arrangeOrWait(ctx context.Context) {
+	begun := time.Now()
 	text := ""
 	if err := c.arrange(ctx); err != nil && ctx.Err() == nil {
 		text = err.Error()
@@ -255,22 +296,39 @@ func (c *Coordinator) arrangeOrWait(ctx context.Context) {
 		c.Say("waiting for the fleet: %s", text)
 	}
 	c.changed, c.outage = false, text
+	c.arranged = time.Now()
+	c.pause = max(usualPause, mostShare*c.arranged.Sub(begun))
 }
 
-// cancelled says whether somebody ended the run.
-func (c *Coordinator) cancelled(ctx context.Context) bool {
-	data, _, err := c.Conn.read(ctx, stateStream, overSubject(c.Run))
-	return err == nil && string(data) == fleet.Cancelled
+// confirm says what the fleet did not take of what it was told.
+func (c *Coordinator) confirm() {
+	c.pending = slices.DeleteFunc(c.pending, func(f jetstream.PubAckFuture) bool {
+		select {
+		case <-f.Ok():
+			return true
+		case err := <-f.Err(): // then it may be played once more
+			c.Say("the fleet was not told that %s was played: %v", f.Msg().Subject, err)
+			return true
+		default:
+			return false
+		}
+	})
 }
 
 // hear takes in what a box says. An error ends the run: only what this machine cannot do is one.
-func (c *Coordinator) hear(ctx context.Context, m jetstream.Msg) error {
+func (c *Coordinator) hear(m jetstream.Msg) error {
 	about, err := m.Metadata()
 	if err != nil {
 		return err
 	}
-	if about.Stream == boxesStream {
-		c.meet(ctx, m, about.Timestamp)
+	switch about.Stream {
+	case boxesStream:
+		if box, err := boxOf(m, about.Timestamp); err == nil { // else no box says so
+			c.changed = c.board.Meet(box) || c.changed
+		}
+		return nil
+	case stateStream:
+		c.note(m, about.Sequence.Stream)
 		return nil
 	}
 	key, rest := from(m.Subject())
@@ -302,22 +360,25 @@ func (c *Coordinator) hear(ctx context.Context, m jetstream.Msg) error {
 	case kindEnded:
 		var e fleet.Ended
 		if json.Unmarshal(m.Data(), &e) == nil {
-			return p.end(ctx, e)
+			return p.end(e)
 		}
 	}
 	return nil
 }
 
-// meet notes what a box says of itself.
-func (c *Coordinator) meet(ctx context.Context, m jetstream.Msg, at time.Time) {
-	box, err := boxOf(m, at)
-	if err != nil {
-		return // no box says so
+// note notes what the broker keeps for a box, and whether somebody ended the run.
+func (c *Coordinator) note(m jetstream.Msg, seq uint64) {
+	if m.Subject() == overSubject(c.Run) {
+		c.cancel = string(m.Data()) == fleet.Cancelled
+		return
 	}
-	if a, err := c.Conn.assigned(ctx, box.ID()); err == nil { // else it is known with the box's next description
-		box.Drained = a.Drained == box.Instance
+	id := assignedTo(m.Subject())
+	var a fleet.Assignment
+	if seq <= c.assigned[id] || json.Unmarshal(m.Data(), &a) != nil {
+		return // it is known already, or nobody can read it
 	}
-	c.changed = c.board.Meet(box) || c.changed
+	c.assigned[id] = seq
+	c.changed = c.board.Assign(id, a) || c.changed
 }
 
 // play is one attempt at a job, as it arrives.
@@ -341,7 +402,7 @@ func (p play) add(data []byte) error {
 }
 
 // end takes the result of an attempt into the run, unless it has none.
-func (p play) end(ctx context.Context, e fleet.Ended) error {
+func (p play) end(e fleet.Ended) error {
 	p.attempt.Over = e.Failed
 	if e.Failed != "" {
 		p.Say("%s was not played to its end on box %s: %s", p.job.Name(), p.attempt.Box.Name, e.Failed)
@@ -368,7 +429,7 @@ func (p play) end(ctx context.Context, e fleet.Ended) error {
 			p.keep(event.Event{At: last, Cell: cell.ID, Body: event.Note{Code: "attempts", Text: text}})
 		}
 	}
-	p.settle(ctx)
+	p.settle()
 	if res.Aborted != "" {
 		return Aborted{Why: res.Aborted}
 	}
@@ -380,14 +441,14 @@ func (p play) end(ctx context.Context, e fleet.Ended) error {
 func (p play) after() time.Duration { return max(p.start, p.attempt.Began.Sub(p.zero)) }
 
 // settle says that nobody has to play the job any more.
-func (p play) settle(ctx context.Context) {
-	p.job.Settled = true
-	p.record.Settled++
-	if _, err := p.Conn.js.Publish(ctx, settledSubject(p.Run, p.job.ID), nil); err != nil {
+func (p play) settle() {
+	p.board.Settle(p.job)
+	p.record.Settled = p.board.Settled()
+	told, err := p.Conn.js.PublishAsync(settledSubject(p.Run, p.job.ID), nil)
+	if err == nil {
+		p.pending = append(p.pending, told)
+	} else {
 		p.Say("the fleet was not told that %s is played: %v", p.job.Name(), err) // then it may be played once more
-	}
-	if _, err := p.tell(ctx); err != nil {
-		p.Say("%v", err)
 	}
 	for _, a := range p.job.Attempts {
 		_ = os.Remove(filepath.Join(p.Dir, "play-"+p.job.ID+"-"+a.ID+".jsonl")) // it may be gone

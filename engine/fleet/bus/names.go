@@ -15,11 +15,11 @@ import (
 
 // The streams of a fleet, and the subjects in them.
 //
-//	FLEET_JOBS   fleet.job.SET.RUN.JOB                      a job, in the queue of a set of boxes
+//	FLEET_JOBS   fleet.job.QUEUE.RUN.JOB                    a job, in the queue of what it demands of its box
 //	FLEET_PLAYS  fleet.from.KEY.play.BOX.RUN.JOB.ATTEMPT    the journal of a play, in parts
 //	FLEET_BOXES  fleet.from.KEY.box.BOX                     what a box says of itself
 //	FLEET_STATE  fleet.about                                the version of the protocol
-//	             fleet.set.KEY.BOX                          the sets that a box is in, and whether it is drained
+//	             fleet.set.KEY.BOX                          the queues that a box asks, and whether it is drained
 //	             fleet.over.RUN, fleet.over.RUN.JOB         what nobody has to play any more
 //	             fleet.run.RUN                              a run, for those who look
 //	FLEET_FILES  fleet.file.TOKEN.N                         a document, in parts
@@ -42,7 +42,9 @@ const (
 // part is the size of the parts in which files and journals travel: below the broker's limit of 1 MiB.
 const part = 512 << 10
 
-func jobSubject(set string, j fleet.Job) string { return "fleet.job." + set + "." + j.Run + "." + j.ID }
+func jobSubject(queue string, j fleet.Job) string {
+	return "fleet.job." + queue + "." + j.Run + "." + j.ID
+}
 
 func playSubject(box fleet.Box, j fleet.Job, attempt string) string {
 	return strings.Join([]string{"fleet.from", box.Key, "play", box.Name, j.Run, j.ID, attempt}, ".")
@@ -51,6 +53,9 @@ func playSubject(box fleet.Box, j fleet.Job, attempt string) string {
 func boxSubject(b fleet.Box) string { return "fleet.from." + b.Key + ".box." + b.Name }
 
 func setSubject(id string) string { return "fleet.set." + id }
+
+// assignedTo is the id of the box for which the broker keeps a message.
+func assignedTo(subject string) string { return strings.TrimPrefix(subject, setSubject("")) }
 
 func overSubject(run string) string { return "fleet.over." + run }
 

@@ -107,7 +107,7 @@ func (c *Conn) Drain(ctx context.Context, name string) error {
 	default:
 		return exit.Errorf(exit.Usage, "write "+found[0].ID(), "%d boxes are called %q", len(found), name)
 	}
-	if err := c.assign(ctx, found[0].ID(), func(a *fleet.Assignment) { a.Drained = found[0].Instance }); err != nil {
+	if err := c.drain(ctx, found[0]); err != nil {
 		return unread(err)
 	}
 	return nil

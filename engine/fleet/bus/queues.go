@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -24,25 +25,28 @@ func (c *Coordinator) arrange(ctx context.Context) error {
 		return err
 	}
 	moves := c.board.Arrange(c.now(), queued)
-	for _, m := range moves.Withdraw {
-		if err := c.withdraw(ctx, jobSubject(m.Set.Name, m.Job.Job)); err != nil {
+	for _, queue := range moves.Queues {
+		if err := c.makeQueue(ctx, queue); err != nil {
 			return err
 		}
 	}
-	for _, m := range moves.Offer {
-		if err := c.offer(ctx, m); err != nil {
-			return err
-		}
+	if err := c.assign(ctx, moves.Assign); err != nil {
+		return err
+	}
+	if err := c.offer(ctx, moves.Offer); err != nil {
+		return err
 	}
 	for _, p := range moves.GiveUp {
 		c.giveUp(ctx, p)
 	}
 	c.show()
-	return nil
+	if c.told != c.record {
+		_, err = c.tell(ctx)
+	}
+	return err
 }
 
-// queued are the jobs of the run that are in a queue. It notes whose queue that is, which an earlier coordinator may
-// have chosen.
+// queued are the jobs of the run that are in a queue.
 func (c *Coordinator) queued(ctx context.Context) (map[string]bool, error) {
 	stream, err := c.Conn.js.Stream(ctx, jobsStream)
 	if err != nil {
@@ -54,11 +58,7 @@ func (c *Coordinator) queued(ctx context.Context) (map[string]bool, error) {
 	}
 	out := map[string]bool{}
 	for subject := range info.State.Subjects {
-		words := strings.Split(subject, ".")
-		if p := c.board.Job(words[4]); p != nil {
-			out[p.ID] = true
-			p.Set = words[2]
-		}
+		out[subject[strings.LastIndexByte(subject, '.')+1:]] = true
 	}
 	return out, nil
 }
@@ -75,69 +75,109 @@ func (c *Coordinator) withdraw(ctx context.Context, subject string) error {
 	return nil
 }
 
-// offer puts a job into the queue of a set.
-func (c *Coordinator) offer(ctx context.Context, m fleet.Move) error {
-	if err := c.makeQueue(ctx, m.Set); err != nil {
-		return err
+// offer puts jobs into their queues.
+func (c *Coordinator) offer(ctx context.Context, jobs []*fleet.Posted) error {
+	var all []posting
+	for _, p := range jobs {
+		data, err := json.Marshal(p.Job)
+		if err != nil {
+			return err
+		}
+		all = append(all, posting{jobSubject(p.Queue, p.Job), data, 0})
 	}
-	data, err := json.Marshal(m.Job.Job)
-	if err != nil {
-		return err
+	if _, err := c.Conn.post(ctx, all); err != nil {
+		return fmt.Errorf("offering jobs: %w", err)
 	}
-	subject := jobSubject(m.Set.Name, m.Job.Job)
-	_, err = c.Conn.js.Publish(ctx, subject, data, jetstream.WithExpectLastSequencePerSubject(0))
-	if _, there := wrongLast(err); err != nil && !there {
-		return fmt.Errorf("offering a job: %w", err)
-	}
-	m.Job.Set = m.Set.Name
 	return nil
 }
 
-// makeQueue makes the queue of a set, and tells its boxes. The boxes of a set share one consumer: a job goes to the
-// first that asks.
-func (c *Coordinator) makeQueue(ctx context.Context, s fleet.Set) error {
-	if c.sets[s.Name] {
+// posting is a message that follows another one with its subject; zero: it is the first.
+type posting struct {
+	subject string
+	data    []byte
+	after   uint64
+}
+
+// together is how many messages are sent before the first has to be confirmed.
+const together = 1000
+
+// post sends many messages and returns their numbers. A message that does not follow the one that it should has none:
+// somebody else sent one.
+func (c *Conn) post(ctx context.Context, all []posting) ([]uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	var out []uint64
+	for part := range slices.Chunk(all, together) {
+		sent := make([]jetstream.PubAckFuture, len(part))
+		for i, p := range part {
+			var err error
+			sent[i], err = c.js.PublishAsync(p.subject, p.data, jetstream.WithExpectLastSequencePerSubject(p.after))
+			if err != nil {
+				return nil, err
+			}
+		}
+		for _, s := range sent {
+			select {
+			case ack := <-s.Ok():
+				out = append(out, ack.Sequence)
+			case err := <-s.Err():
+				if _, other := wrongLast(err); !other {
+					return nil, err
+				}
+				out = append(out, 0)
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+	}
+	return out, nil
+}
+
+// makeQueue makes a queue. The boxes that ask it share one consumer: a job goes to the first that asks.
+func (c *Coordinator) makeQueue(ctx context.Context, name string) error {
+	if c.queues[name] {
 		return nil
 	}
 	_, err := c.Conn.js.CreateOrUpdateConsumer(ctx, jobsStream, jetstream.ConsumerConfig{
-		Durable: s.Name, FilterSubject: "fleet.job." + s.Name + ".>", AckPolicy: jetstream.AckExplicitPolicy,
+		Durable: name, FilterSubject: "fleet.job." + name + ".>", AckPolicy: jetstream.AckExplicitPolicy,
 		AckWait: c.Lease, MaxDeliver: -1, MaxAckPending: 10_000, MaxWaiting: 50_000, InactiveThreshold: kept,
 	})
 	if err != nil {
 		return fmt.Errorf("making a queue: %w", err)
 	}
-	for _, id := range s.Boxes {
-		if err := c.Conn.assign(ctx, id, func(a *fleet.Assignment) {
-			if !slices.Contains(a.Sets, s.Name) {
-				a.Sets = append(a.Sets, s.Name)
-			}
-		}); err != nil {
-			return err
-		}
-	}
-	c.sets[s.Name] = true
+	c.queues[name] = true
 	return nil
 }
 
-// assigned reads what the broker keeps for a box.
-func (c *Conn) assigned(ctx context.Context, id string) (a fleet.Assignment, err error) {
-	data, _, err := c.read(ctx, stateStream, setSubject(id))
-	if errors.Is(err, errNone) {
-		return a, nil
+// assign tells boxes which queues to ask. What another coordinator has changed at the same time is heard, and the
+// queues are compared again.
+func (c *Coordinator) assign(ctx context.Context, to map[string]fleet.Assignment) error {
+	var all []posting
+	ids := slices.Sorted(maps.Keys(to))
+	for _, id := range ids {
+		data, err := json.Marshal(to[id])
+		if err != nil {
+			return err
+		}
+		all = append(all, posting{setSubject(id), data, c.assigned[id]})
 	}
-	if err == nil {
-		err = json.Unmarshal(data, &a)
+	numbers, err := c.Conn.post(ctx, all)
+	if err != nil {
+		return fmt.Errorf("assigning queues to boxes: %w", err)
 	}
-	return a, err
+	for i, id := range ids {
+		if numbers[i] > 0 {
+			c.assigned[id] = numbers[i]
+			c.board.Assign(id, to[id])
+		}
+	}
+	return nil
 }
 
-// mostSets limits the queues that a box asks: of the oldest nothing is left to play.
-const mostSets = 16
-
-// assign changes what the broker keeps for a box. Another coordinator may change it at the same time.
-func (c *Conn) assign(ctx context.Context, id string, change func(*fleet.Assignment)) error {
+// drain has a box take no more jobs. A coordinator may assign queues to it at the same time.
+func (c *Conn) drain(ctx context.Context, b fleet.Box) error {
 	for {
-		data, seq, err := c.read(ctx, stateStream, setSubject(id))
+		data, seq, err := c.read(ctx, stateStream, setSubject(b.ID()))
 		var a fleet.Assignment
 		switch {
 		case err == nil:
@@ -146,15 +186,14 @@ func (c *Conn) assign(ctx context.Context, id string, change func(*fleet.Assignm
 			err = nil
 		}
 		if err != nil {
-			return fmt.Errorf("assigning queues to box %s: %w", id, err)
+			return err
 		}
-		change(&a)
-		a.Sets = a.Sets[max(0, len(a.Sets)-mostSets):]
+		a.Drained = b.Instance
 		changed, err := json.Marshal(a)
 		if err != nil {
 			return err
 		}
-		_, err = c.js.Publish(ctx, setSubject(id), changed, jetstream.WithExpectLastSequencePerSubject(seq))
+		_, err = c.js.Publish(ctx, setSubject(b.ID()), changed, jetstream.WithExpectLastSequencePerSubject(seq))
 		if _, other := wrongLast(err); !other {
 			return err
 		}
@@ -165,12 +204,10 @@ func (c *Conn) assign(ctx context.Context, id string, change func(*fleet.Assignm
 func (c *Coordinator) giveUp(ctx context.Context, p *fleet.Posted) {
 	text := fmt.Sprintf("none of %d attempts had a result: %s", len(p.Attempts), p.Tell(nil))
 	c.fail(p, text, "homellm fleet boxes shows the boxes; their workers say more")
-	if p.Set != "" {
-		if err := c.withdraw(ctx, jobSubject(p.Set, p.Job)); err != nil {
-			c.Say("%v", err)
-		}
+	if err := c.withdraw(ctx, jobSubject(p.Queue, p.Job)); err != nil {
+		c.Say("%v", err)
 	}
-	play{Coordinator: c, job: p}.settle(ctx)
+	play{Coordinator: c, job: p}.settle()
 }
 
 func (c *Coordinator) fail(p *fleet.Posted, text, hint string) {
@@ -197,13 +234,15 @@ func (c *Coordinator) failRest(why error) {
 // show reports how far the run is.
 func (c *Coordinator) show() {
 	p := Progress{Jobs: len(c.board.Jobs), Settled: c.board.Settled()}
+	playing := map[string]bool{}
 	for _, j := range c.board.Jobs {
 		for _, a := range j.Attempts {
-			if !j.Settled && a.Over == "" && !slices.Contains(p.Playing, a.Box.Name) {
-				p.Playing = append(p.Playing, a.Box.Name)
+			if !j.Settled && a.Over == "" {
+				playing[a.Box.Name] = true
 			}
 		}
 	}
+	p.Playing = slices.Sorted(maps.Keys(playing))
 	c.Progress(p)
 }
 

@@ -188,6 +188,12 @@ func (t *taken) hold(ctx context.Context, stop context.CancelCauseFunc) {
 	tick := time.NewTicker(fleet.Pulse)
 	defer tick.Stop()
 	for {
+		t.answer(t.msg, "+WPI")
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
 		switch {
 		case !t.alive():
 			stop(errHung)
@@ -195,12 +201,6 @@ func (t *taken) hold(ctx context.Context, stop context.CancelCauseFunc) {
 		case t.over(ctx, t.job.Run):
 			stop(errOver)
 			return
-		}
-		t.answer(t.msg, "+WPI")
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
 		}
 	}
 }

@@ -196,33 +196,41 @@ const asking = 20 * time.Second
 
 // work takes one job after another.
 func (w *Box) work(ctx context.Context, news *nats.Subscription) error {
+	var a fleet.Assignment
+	var read time.Time
 	drained := false
 	for ctx.Err() == nil {
-		w.tidy(ctx)
-		a, err := w.assignment(ctx)
-		if err != nil {
-			w.Say("asking for jobs: %v", err)
+		// between one short job and the next nothing more is asked, unless there is news
+		if n, _, err := news.Pending(); n > 0 || err != nil || time.Since(read) >= fleet.Pulse {
+			read = time.Now()
+			w.tidy(ctx)
+			var err error
+			if a, err = w.assignment(ctx); err != nil {
+				w.Say("asking for jobs: %v", err)
+			}
+			if now := a.Drained == w.About.Instance; now != drained {
+				drained = now
+				w.Say("this box is drained: it takes no more jobs until it joins again")
+			}
+			if drained || err != nil {
+				a.Queues, read = nil, time.Time{}
+			}
 		}
-		if now := a.Drained == w.About.Instance; now != drained {
-			drained = now
-			w.Say("this box is drained: it takes no more jobs until it joins again")
-		}
-		if drained || err != nil {
-			a.Sets = nil
-		}
-		job, err := w.ask(ctx, a.Sets, news)
+		job, err := w.ask(ctx, a.Queues, news)
 		if err != nil {
 			return err
 		}
-		if job != nil {
-			w.take(ctx, job)
+		if job == nil {
+			read = time.Time{}
+			continue
 		}
+		w.take(ctx, job)
 	}
 	return context.Cause(ctx)
 }
 
-// ask waits for a job from any of the sets, until there is news about the sets. No job is no error.
-func (w *Box) ask(ctx context.Context, sets []string, news *nats.Subscription) (*nats.Msg, error) {
+// ask waits for a job from any of the queues, until there is news about those. No job is no error.
+func (w *Box) ask(ctx context.Context, queues []string, news *nats.Subscription) (*nats.Msg, error) {
 	replies := w.Conn.nc.NewInbox()
 	jobs := make(chan *nats.Msg, 64)
 	sub, err := w.Conn.nc.ChanSubscribe(replies, jobs)
@@ -238,8 +246,8 @@ func (w *Box) ask(ctx context.Context, sets []string, news *nats.Subscription) (
 	if err != nil {
 		return nil, err
 	}
-	for _, set := range sets {
-		if err := w.Conn.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+jobsStream+"."+set, replies, question); err != nil {
+	for _, queue := range queues {
+		if err := w.Conn.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+jobsStream+"."+queue, replies, question); err != nil {
 			return nil, err
 		}
 	}
@@ -265,7 +273,7 @@ func (w *Box) ask(ctx context.Context, sets []string, news *nats.Subscription) (
 	}
 }
 
-// refuse gives back the jobs that came from other sets at the same time.
+// refuse gives back the jobs that came from other queues at the same time.
 func (w *Box) refuse(jobs chan *nats.Msg) {
 	for {
 		select {
