@@ -148,7 +148,7 @@ func (s *session) playLane(ctx context.Context, p pass, l *lane, seen *replies, 
 		}
 		l.window = of.repeat
 		answered, err := s.playPart(ctx, of, l, part, seen, turn)
-		if err == nil && !answered && p.windows != nil {
+		if err == nil && !answered && p.windows != nil && p.windows.failed == "" {
 			err = s.refused(ctx, l)
 		}
 		if err != nil {

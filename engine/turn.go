@@ -56,7 +56,11 @@ func (s *session) pass(ctx context.Context, p pass) error {
 		if p.windows != nil {
 			judge = s.judgeWindows
 		}
-		if abort := judge(); abort != "" {
+		abort := judge()
+		if p.windows != nil {
+			abort = cmp.Or(p.windows.failed, abort)
+		}
+		if abort != "" {
 			return Aborted{"assertion " + abort + " failed and has abort: true"}
 		}
 	}
@@ -144,6 +148,7 @@ type chat struct {
 	*lane
 	salt   string        // of its prompts; empty: they have none
 	fresh  bool          // no prompt has been sent under the salt yet
+	begun  bool          // its first request is due: it will be finished
 	waited time.Duration // time that steps waited since its last request
 
 	retrieved []event.Retrieval // since its last request
@@ -161,7 +166,10 @@ func (s *session) converse(ctx context.Context, p pass, l *lane, part dsl.Part, 
 	for _, step := range c.Steps {
 		err := step.Play(h, func(t dsl.Turn) (dsl.Reply, error) {
 			s.progress.turn(s.cell, p, c, step, t)
-			e := s.measure(ctx, own, step, t)
+			e, ok := s.measure(ctx, own, step, t)
+			if !ok {
+				return dsl.Reply{}, errTurn
+			}
 			seen = append(seen, e)
 			s.progress.reply(e)
 			if ctx.Err() != nil {
@@ -183,11 +191,28 @@ func (s *session) converse(ctx context.Context, p pass, l *lane, part dsl.Part, 
 			}
 			return kept(e), nil
 		})
+		s.check(own, step.ID)
 		if err != nil {
 			break
 		}
 	}
+	s.check(own, "")
 	return seen
+}
+
+// check evaluates the assertions with abort of a step that was played in a window, or without a step those of its
+// conversation. They end the time as soon as one fails.
+func (s *session) check(c *chat, step string) {
+	if c.windows == nil || !s.judge.Aborts() {
+		return
+	}
+	of := c.Conversation
+	in := metrics.Group{Repeat: c.repeat, Play: c.play, User: c.User, Conversation: of.ID, Item: of.ItemN(), Step: step}
+	failed := ""
+	s.unlocked(func() { s.out.read(func(f *metrics.Run) { failed = s.judge.Play(f, in, of.Item) }) })
+	if failed != "" {
+		c.windows.abort(failed)
+	}
 }
 
 // pause waits as a scenario says.
@@ -221,15 +246,17 @@ func answered(mode dsl.HistoryMode, t dsl.Turn, e *event.Exchange) *event.Answer
 }
 
 // measure measures one turn. Tokenising and bookkeeping happen before it is due and after it is done, never during
-// the measurement.
-func (s *session) measure(ctx context.Context, c *chat, step *dsl.Step, t dsl.Turn) event.Exchange {
+// the measurement. It is false if the turn is not sent, because no conversation begins any more.
+func (s *session) measure(ctx context.Context, c *chat, step *dsl.Step, t dsl.Turn) (event.Exchange, bool) {
 	if lost := lost(c.retrieved); lost != nil {
-		return s.unretrieved(c, step, t, lost)
+		return s.unretrieved(c, step, t, lost), true
 	}
 	s.maker.Use(c.salt)
 	req := s.maker.Turn(step, t)
 	ceiling := s.maker.Ceiling(ctx, req)
-	s.awaitDue(ctx, c)
+	if !s.awaitDue(ctx, c) {
+		return event.Exchange{}, false
+	}
 	if c.fresh {
 		s.observer.Salted()
 		c.fresh = false
@@ -271,19 +298,17 @@ func (s *session) measure(ctx context.Context, c *chat, step *dsl.Step, t dsl.Tu
 	s.emit(r)
 	s.observer.CheckJournaled(ctx, &r)
 	s.maker.Remember(ctx, req, ceiling, &r.Exchange)
-	return r.Exchange
+	return r.Exchange, true
 }
 
 // retrieve searches for a step when the next request is due, which is then sent at once. If the search fails, that
 // request is not sent, and fails with the reason.
 func (s *session) retrieve(ctx context.Context, c *chat, step string, l dsl.Lookup) (found []*dsl.Document, err error) {
+	if !s.wait(ctx, c, time.Until(c.due)) {
+		return nil, errTurn
+	}
 	var r event.Retrieval
-	s.unlocked(func() {
-		if wait := time.Until(c.due); wait > 0 {
-			_ = sleep(ctx, wait) // a run that ends is found below
-		}
-		found, r = s.searcher.find(ctx, s.target, step, l)
-	})
+	s.unlocked(func() { found, r = s.searcher.find(ctx, s.target, step, l) })
 	c.due, c.retrieved = time.Time{}, append(c.retrieved, r)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -316,14 +341,35 @@ func (s *session) request(c *chat, step *dsl.Step, t dsl.Turn) event.Request {
 // ahead is how long before a request is due the last things are done that must not be done while it is under way.
 const ahead = 250 * time.Millisecond
 
-// awaitDue waits until shortly before a request is due.
-func (s *session) awaitDue(ctx context.Context, c *chat) {
-	wait := time.Until(c.due) - ahead
-	if c.due.IsZero() || wait <= 0 {
-		return
+// wait waits until a chat may send. It is false if its conversation has not begun, and none begins any more.
+func (s *session) wait(ctx context.Context, c *chat, d time.Duration) (begins bool) {
+	var over chan struct{} // nothing comes from it: what has begun is finished
+	if c.windows != nil && !c.begun {
+		over = c.windows.over
 	}
-	s.unlocked(func() { _ = sleep(ctx, wait) }) // the request reports the end of the run
-	s.observer.ForgetCounters()                 // somebody else may have used the server since
+	if d > 0 {
+		s.unlocked(func() {
+			timer := time.NewTimer(d)
+			defer timer.Stop()
+			select {
+			case <-ctx.Done(): // the request reports the end of the run
+			case <-timer.C:
+			case <-over:
+			}
+		})
+	}
+	c.begun = over == nil || c.windows.failed == ""
+	return c.begun
+}
+
+// awaitDue waits until shortly before a request is due. It is false if no conversation begins any more, and this one
+// has not.
+func (s *session) awaitDue(ctx context.Context, c *chat) (begins bool) {
+	wait := time.Until(c.due.Add(-ahead))
+	if begins = s.wait(ctx, c, wait); wait > 0 {
+		s.observer.ForgetCounters() // somebody else may have used the server since
+	}
+	return begins
 }
 
 // send sends a request when it is due, over a connection that is made before.

@@ -11,6 +11,9 @@ type windows struct {
 	began time.Time
 	each  time.Duration
 	begun map[beginning]int // how often a conversation has begun in a window
+
+	failed string        // an assertion with abort; empty: none has failed
+	over   chan struct{} // closed when one has: no further conversation begins
 }
 
 // beginning is what is counted in windows.
@@ -20,7 +23,7 @@ type beginning struct {
 }
 
 func newWindows(d time.Duration) *windows {
-	return &windows{each: d / dsl.Windows, begun: map[beginning]int{}}
+	return &windows{each: d / dsl.Windows, begun: map[beginning]int{}, over: make(chan struct{})}
 }
 
 // at is the window of an instant, from 1; 0: the time is over.
@@ -29,6 +32,14 @@ func (w *windows) at(t time.Time) int {
 		return n
 	}
 	return 0
+}
+
+// abort ends the time because an assertion failed. What has begun is finished.
+func (w *windows) abort(assertion string) {
+	if w.failed == "" {
+		w.failed = assertion
+		close(w.over)
+	}
 }
 
 // next is the pass of the next conversation, whose first request is due at an instant, or at once: in windows, the one
@@ -41,7 +52,7 @@ func (p pass) next(due time.Time, part dsl.Part) (pass, bool) {
 	if due.After(at) {
 		at = due
 	}
-	if p.repeat = p.windows.at(at); p.repeat == 0 {
+	if p.repeat = p.windows.at(at); p.repeat == 0 || p.windows.failed != "" {
 		return p, false
 	}
 	b := beginning{p.repeat, part.User, part.Conversation.ItemN(), part.Conversation.ID}

@@ -2,8 +2,10 @@ package engine_test
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -190,4 +192,70 @@ func TestWindows_Ended(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	})
+}
+
+// An assertion with abort ends the time as soon as its turn, or its conversation, is judged: conversations that have
+// begun are finished, users who think begin none, and the windows after that have no values.
+func TestWindows_Abort(t *testing.T) {
+	const thinking = "{play: together, users: 8, duration: 240s, think_time: {mean: 8s, distribution: uniform}}"
+	const second = `ask: And which is not?, assert: [{name: ends, that: "turn.ok && repeat != 4", abort: true}]}`
+	const whole = `[{name: ends, that: "conv.turns > 0 && repeat != 4", abort: true}]`
+	for name, c := range map[string]struct {
+		run, step, conversation string
+		judged                  time.Duration // at most this long after the turn: until then others may begin
+	}{
+		"a step of many":     {thinking, second, "[conv.turns > 0]", 250 * time.Millisecond},
+		"a conversation":     {thinking, "ask: And which is not?}", whole, 250 * time.Millisecond},
+		"a step, one by one": {"{duration: 240s}", second, "[conv.turns > 0]", 0},
+		"a conversation by turn": { // it goes on after the next turn of the other one
+			"{play: by_turn, duration: 240s, think_time: 1s}", "ask: And which is not?}", whole, 2 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := strings.Replace(string(household(c.run)), "ask: And which is not?}", c.step, 1)
+			file = strings.Replace(file, "[conv.turns > 0]", c.conversation, 1)
+			plan := load(t, "household.yaml", []byte(file), library(t))
+			synctest.Test(t, func(t *testing.T) {
+				var g rig
+				g.play(t, plan, sim.Config{LedgerEntries: 10_000})
+				fold, cell := g.fold, g.fold.Cells[0]
+				type play struct {
+					repeat, user, number int
+					conversation         string
+				}
+				turns, first := map[play]int{}, map[play]time.Duration{}
+				var failed time.Duration // when the first turn that fails it has ended
+				for _, r := range cell.Measured(metrics.Group{}) {
+					p := play{r.Repeat, r.User, r.Play, r.Conversation}
+					if turns[p]++; turns[p] == 1 {
+						first[p] = r.Due
+					}
+					if r.Repeat == 4 && r.Step == "pump_two" && failed == 0 {
+						failed = r.Done
+					}
+				}
+				if failed == 0 {
+					t.Fatal("window 4 has no turn that fails")
+				}
+				for p, n := range turns {
+					if n != map[string]int{"boats": 3, "pumps": 2}[p.conversation] {
+						t.Errorf("%+v has %d turns", p, n)
+					}
+					if first[p] > failed+c.judged {
+						t.Errorf("%+v begins at %v, and the assertion failed at %v", p, first[p], failed)
+					}
+				}
+				_, last, _ := cell.Window()
+				lost := fmt.Sprintf("played for %v of 4m0s: windows ", (last - cell.Windows.From).Round(time.Second))
+				if got := cell.WithoutValues(); !strings.HasPrefix(got, lost) || last > failed+time.Minute {
+					t.Errorf("%q, want %q", got, lost)
+				}
+				if fold.Done == nil || fold.Done.Aborted != "assertion ends failed and has abort: true" {
+					t.Errorf("%+v", fold.Done)
+				}
+				if _, code, _ := fold.Outcome(); code != 1 || len(cell.Verdicts) == 0 {
+					t.Errorf("exit code %d, verdicts %+v", code, cell.Verdicts)
+				}
+			})
+		})
+	}
 }

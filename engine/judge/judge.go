@@ -6,6 +6,7 @@
 package judge
 
 import (
+	"slices"
 	"strconv"
 
 	"homellm/dsl"
@@ -86,6 +87,26 @@ func (j *Judge) repeat(cell *metrics.Cell, t *tally, repeat int) (failed bool) {
 		}
 	}
 	return failed
+}
+
+// Aborts reports whether an assertion of a step or a conversation ends the run when it fails.
+func (j *Judge) Aborts() bool {
+	return slices.ContainsFunc(j.tallies, func(t *tally) bool {
+		return t.assertion.Abort && t.assertion.Scope != figure.ScenarioScope
+	})
+}
+
+// Play evaluates the assertions with abort of a step, or of a conversation as a whole, in one of its plays in a window,
+// and returns the name of one that failed. Nothing is counted: that is done when the window is judged.
+func (j *Judge) Play(f *metrics.Run, in metrics.Group, item *dsl.Item) (failed string) {
+	cell := f.Cell(j.cell.ID)
+	for _, t := range j.tallies {
+		if t.assertion.Abort && t.conversation == in.Conversation && t.step == in.Step &&
+			j.eval(cell, t, in, item).Verdict == expr.Fail {
+			return t.assertion.Name
+		}
+	}
+	return ""
 }
 
 // reevaluate evaluates the earlier repeats again if measurements were withdrawn.
