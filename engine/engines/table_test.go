@@ -123,6 +123,7 @@ var elsewhere = map[string]string{
 	"engine/wire/":       "the API ollama",
 	"dsl/transcript/":    "the format openai of recorded chats",
 	"engine/starter/":    "the profile sim",
+	"bench/fleet/":       "the profile sim",
 	"engine/sim/":        "the simulator shares nothing with what it is measured by",
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -354,7 +355,11 @@ func unknown(each []Value) string {
 	return ""
 }
 
-// reason says why values are unknown: the most frequent reason, with its count.
+// counted is how a reason of [reason] ends.
+var counted = regexp.MustCompile(` \(\d+ of \d+\)$`)
+
+// reason says why values are unknown: the most frequent reason, with its count. Values of groups have counts of their
+// own, which are left out: a count is of what is being summed up.
 func reason(each []Value) string {
 	if len(each) == 0 {
 		return "no request was measured"
@@ -365,9 +370,10 @@ func reason(each []Value) string {
 		if v.Known() {
 			continue
 		}
-		counts[v.Why]++
-		if n := counts[v.Why] - counts[best]; best == "" || n > 0 || n == 0 && v.Why < best {
-			best = v.Why
+		why := counted.ReplaceAllString(v.Why, "")
+		counts[why]++
+		if n := counts[why] - counts[best]; best == "" || n > 0 || n == 0 && why < best {
+			best = why
 		}
 	}
 	if n := counts[best]; n < len(each) {

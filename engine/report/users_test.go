@@ -31,3 +31,21 @@ func TestAllUsers(t *testing.T) {
 		}
 	}
 }
+
+// A reason that all figures of an objective have is written once.
+func TestObjectives_TellAReasonOnce(t *testing.T) {
+	r := &metrics.Run{}
+	add := func(b event.Body) { r.Add(event.Event{Cell: "c", Body: b}) }
+	add(event.CellPlanned{Users: 2, Turns: 1, SLO: []event.Objective{{Name: "quick", That: "turn.ttft_ms < 300"}}})
+	add(event.CellStarted{})
+	for user := 1; user <= 2; user++ {
+		add(event.Request{Repeat: 1, User: user, Turn: 1, Exchange: event.Exchange{Sent: new(time.Duration), Done: time.Second}})
+	}
+	add(event.Attained{Objective: "quick", Repeat: 1, Unknown: []event.Undecided{{Turns: []int{1}, Why: "it was held back"}}})
+	want := []string{"SLO quick (turn.ttft_ms < 300): share of turns 0.50-1.00 (1 of 2 turns are undecided: it was held " +
+		"back), goodput 1-2 requests/s, 0.5-1 requests/s per user; of the worst user – (1 of 1 turns are undecided: " +
+		"it was held back)"}
+	if got := objectives(r.Cells[0]); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

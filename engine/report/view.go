@@ -174,18 +174,23 @@ func underTable(r *metrics.Run, c *metrics.Cell) []string {
 	return append(out, drifts(c)...)
 }
 
-// ofRun is a metric of the run as a whole, with its unit or why it is not known.
-func ofRun(c *metrics.Cell, name string) string {
-	d := metrics.Must(name)
-	v := d.Over(c, c.Measured(metrics.Group{}))
-	said := readable.Value(v)
-	if d.Unit != "ratio" && !strings.HasSuffix(said, d.Unit) {
-		said += " " + d.Unit
+// runFigures returns a function that writes metrics of the run as a whole, each with its unit or why it is not known. A
+// reason that several of them share is written with the first.
+func runFigures(c *metrics.Cell) func(name string) string {
+	told := map[string]bool{}
+	return func(name string) string {
+		d := metrics.Must(name)
+		v := d.Over(c, c.Measured(metrics.Group{}))
+		said := readable.Value(v)
+		if d.Unit != "ratio" && !strings.HasSuffix(said, d.Unit) {
+			said += " " + d.Unit
+		}
+		if !v.Known() && !told[v.Why] {
+			said += " (" + v.Why + ")"
+		}
+		told[v.Why] = true
+		return said
 	}
-	if !v.Known() {
-		said += " (" + v.Why + ")"
-	}
-	return said
 }
 
 // drifts says how figures changed over the time for which a cell was played.
@@ -205,11 +210,12 @@ func drifts(c *metrics.Cell) []string {
 // objectives says, for each objective of the cell, how many turns met it.
 func objectives(c *metrics.Cell) (out []string) {
 	for _, o := range c.Planned.SLO {
+		figure := runFigures(c)
 		line := fmt.Sprintf("SLO %s (%s): share of turns %s, goodput %s", o.Name, readable.Shorten(o.That, 60),
-			ofRun(c, "slo."+o.Name), ofRun(c, "goodput_rps."+o.Name))
+			figure("slo."+o.Name), figure("goodput_rps."+o.Name))
 		if c.Planned.Users > 1 {
-			line += fmt.Sprintf(", %s per user; of the worst user %s", ofRun(c, "goodput_per_user_rps."+o.Name),
-				ofRun(c, "slo_worst_user."+o.Name))
+			line += fmt.Sprintf(", %s per user; of the worst user %s", figure("goodput_per_user_rps."+o.Name),
+				figure("slo_worst_user."+o.Name))
 		}
 		out = append(out, line)
 	}
@@ -221,10 +227,11 @@ func allUsers(c *metrics.Cell) []string {
 	if c.Planned.Users < 2 && !c.Planned.Together {
 		return nil
 	}
-	line := "all together: " + ofRun(c, "requests_per_s") + ", " + ofRun(c, "throughput_tps")
+	figure := runFigures(c)
+	line := "all together: " + figure("requests_per_s") + ", " + figure("throughput_tps")
 	if n := c.Planned.Users; n > 1 {
 		line += fmt.Sprintf("; mean TTFT of the one of %d users who waits longest: %s", n,
-			ofRun(c, "ttft_worst_user_ms"))
+			figure("ttft_worst_user_ms"))
 	}
 	return []string{line}
 }
