@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"homellm/dsl/expr"
@@ -69,7 +70,6 @@ func (d *decoder) scenario(t *tree) *Scenario {
 		Description: d.str(root, "description"),
 		Tags:        d.strs(root, "tags"),
 		Vars:        maps.Clone(d.values.vars),
-		Requires:    d.requires(d.get(root, "requires")),
 		Run:         d.run(d.get(root, "run")),
 	}
 	d.get(root, "matrix") // read by the planner
@@ -82,6 +82,7 @@ func (d *decoder) scenario(t *tree) *Scenario {
 	d.answers = s.Schemas
 	def := d.defaults(d.get(root, "defaults"))
 	var checks []pending
+	s.Requires, checks = d.requires(d.get(root, "requires"))
 	var steps [][]decodedStep // of each conversation
 	for _, n := range d.list(root, "conversations") {
 		more, own, asked := d.conversations(n, s.Tags, def, len(s.Conversations))
@@ -144,9 +145,12 @@ func (d *decoder) substituteRoot(root *syntax.Node) *syntax.Node {
 	changed := false
 	for i, e := range out.Entries {
 		d.inRun = e.Key == "run"
-		if e.Key == "conversations" {
+		switch e.Key {
+		case "conversations":
 			out.Entries[i].Node = d.substituteConversations(e.Node)
-		} else {
+		case "requires":
+			out.Entries[i].Node = d.substituteRequires(e.Node)
+		default:
 			out.Entries[i].Node = d.substitute(e.Node, e.Key)
 		}
 		changed = changed || out.Entries[i].Node != e.Node
@@ -158,8 +162,15 @@ func (d *decoder) substituteRoot(root *syntax.Node) *syntax.Node {
 	return &out
 }
 
-func (d *decoder) requires(n *syntax.Node) Requires {
-	return Requires{ContextTokens: d.integer(n, "context_tokens", 0), Capabilities: d.strs(n, "capabilities")}
+func (d *decoder) requires(n *syntax.Node) (r Requires, checks []pending) {
+	r = Requires{ContextTokens: d.integer(n, "context_tokens", 0), Capabilities: d.strs(n, "capabilities")}
+	that := d.get(n, boxKey)
+	text := strings.TrimSpace(that.Text())
+	if that == nil || that.Kind != syntax.StringKind || text == "" {
+		return r, nil
+	}
+	r.Box = &expr.Assertion{Name: string(figure.BoxScope), That: text, Pos: d.src.Pos(that), Scope: figure.BoxScope}
+	return r, []pending{{assertion: r.Box, node: that, conversation: -1, step: -1}}
 }
 
 func (d *decoder) run(n *syntax.Node) Run {

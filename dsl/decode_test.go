@@ -80,7 +80,7 @@ func TestDecodeScenario(t *testing.T) {
 		IgnoreEOS: new(true)}
 	want := &Scenario{
 		SHA256: s.SHA256, Name: "whole", Description: "Every setting.", Tags: []string{"a", "b"},
-		Requires: Requires{4096, []string{"usage", "cache_report"}},
+		Requires: Requires{ContextTokens: 4096, Capabilities: []string{"usage", "cache_report"}},
 		Run: Run{Repeats: 3, Warmup: 2, Order: "abba", Cooldown: time.Second, Cache: "none", Scope: "run",
 			ErrorBudget: 0.125, AllowStale: true},
 		Vars:      vars,

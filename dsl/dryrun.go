@@ -288,6 +288,11 @@ func fitting(c *Cell, limit int, by string) string {
 
 // unmet says which requirement of the scenario a cell does not meet.
 func (p *planner) unmet(c *Cell) string {
+	if p.opt.Box != nil {
+		if why := c.Scenario.Requires.Unmet(p.opt.Box); why != "" {
+			return "this machine cannot play it: " + why
+		}
+	}
 	if why := p.mismatch(c); why != "" {
 		return why
 	}

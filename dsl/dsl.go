@@ -37,12 +37,6 @@ type Scenario struct {
 	Condition *expr.Assertion // that the best cell of a search must meet; nil: there is none
 }
 
-// Requires is what a cell must offer; if it does not, the cell is skipped with the reason.
-type Requires struct {
-	ContextTokens int
-	Capabilities  []string // streaming, usage, cache_report, cache_reset, cache_salt, tokenize, metrics, gpu
-}
-
 // Run says how often and in which order the conversations are played.
 type Run struct {
 	Repeats     int

@@ -8,6 +8,9 @@ const (
 	modelAxis  = "model"
 )
 
+// boxKey is the key of what is required of a machine.
+const boxKey = "box"
+
 // Label is one coordinate of a cell.
 type Label struct {
 	Name  string `json:"name"`

@@ -44,6 +44,10 @@ type Options struct {
 	// Examine examines a whole conversation as rendered by the model's template; nil: it is not examined.
 	Examine func(server *Server, model *Model, messages []Message) Examination
 
+	// Box returns the facts of this machine by their names, if it is the one that plays; nil: it is not, and what a
+	// scenario requires of the machine is decided elsewhere.
+	Box expr.Lookup
+
 	// Served returns what is known of a server besides its profile; nil: nothing.
 	Served func(server string) (Served, bool)
 }

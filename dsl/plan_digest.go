@@ -33,7 +33,7 @@ var neutral = []string{"Pos", "SHA256", "Description", "Conversation.Title", "Im
 var later = []string{"ReasoningTags", "Given", "Tools", "Rounds", "Sampling.Thinking", "ToolChoice", "Format",
 	"Sampling.Model", "Sampling.Numbers", "Images", "Run.Play", "Run.Users", "Assertion.Confidence", "Run.Think",
 	"Run.Ramp", "Run.Duration", "Item", "Items", "Server.Chosen", "Scenario.SLO", "Corpora", "Server.Embeddings",
-	"Server.Rerank"}
+	"Server.Rerank", "Requires.Box"}
 
 // recordedAs maps a type to its name in digests: that of its package when the first journals were written. Otherwise
 // moving a type would change the digests, and earlier journals would no longer match.

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"homellm/dsl/expr"
+	"homellm/dsl/figure"
 	"homellm/dsl/syntax"
 )
 
@@ -81,6 +82,22 @@ func (d *decoder) substituteConversations(n *syntax.Node) *syntax.Node {
 		return n
 	}
 	return &list
+}
+
+// substituteRequires substitutes everywhere except in the expression.
+func (d *decoder) substituteRequires(n *syntax.Node) *syntax.Node {
+	that := n.Find(boxKey)
+	if that == nil {
+		return d.substitute(n, "requires")
+	}
+	d.refusePlaceholders(that.Node, string(figure.BoxScope))
+	others := n.Without(boxKey)
+	out := *d.substitute(others, "requires")
+	if slices.Equal(out.Entries, others.Entries) {
+		return n
+	}
+	out.Entries = append(slices.Clip(out.Entries), *that)
+	return &out
 }
 
 func (d *decoder) substituteText(n *syntax.Node) *syntax.Node {
@@ -184,7 +201,7 @@ func (d *decoder) refusePlaceholders(n *syntax.Node, key string) {
 			return
 		}
 		help := "nothing is substituted in " + key
-		if key == "assert" || key == "overall" {
+		if slices.Contains([]string{"assert", "overall", string(figure.BoxScope)}, key) {
 			help = "an expression names vars.NAME and matrix.AXIS directly"
 		}
 		d.warnf(n, "links/reference", help, "%s is not replaced here", m)

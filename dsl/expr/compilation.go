@@ -7,6 +7,7 @@ import (
 
 	"github.com/expr-lang/expr/ast"
 
+	"homellm/dsl/figure"
 	"homellm/dsl/syntax"
 )
 
@@ -85,4 +86,31 @@ func (c *compilation) local(name string) *local {
 		}
 	}
 	return nil
+}
+
+// noun names what is compiled.
+func (c *compilation) noun() string {
+	if c.scope.env.Scope == figure.BoxScope {
+		return string(figure.BoxScope)
+	}
+	return "an assertion"
+}
+
+// shorter says what to do about an expression that is too large.
+func (c *compilation) shorter() string {
+	if c.scope.env.Scope == figure.BoxScope {
+		return "give the boxes that can a label of their own, and ask for that: box.label.<key>"
+	}
+	return "split it into several assertions"
+}
+
+// constantWhole reports an expression whose outcome nothing can change.
+func (c *compilation) constantWhole() {
+	if c.scope.env.Scope == figure.BoxScope {
+		c.fail(0, 0, "expr/constant", "name a fact of the box, such as "+boxExample,
+			"this is the same for every box: it names no fact of a box")
+		return
+	}
+	c.fail(0, 0, "expr/constant", "name a metric of the turn, step, conversation or run",
+		"no measurement can change this assertion: it names no metric")
 }

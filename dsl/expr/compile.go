@@ -49,7 +49,7 @@ func (c *compilation) run() {
 		return
 	}
 	if n := len([]rune(c.text)); n > maxExprRunes {
-		c.fail(0, 0, "expr/size", "split it into several assertions",
+		c.fail(0, 0, "expr/size", c.shorter(),
 			"the expression has %d characters, and %d are allowed", n, maxExprRunes)
 		return
 	}
@@ -69,8 +69,7 @@ func (c *compilation) run() {
 	}
 	ast.Walk(&tree.Node, c)
 	if !c.namesMetric() {
-		c.fail(0, 0, "expr/constant", "name a metric of the turn, step, conversation or run",
-			"no measurement can change this assertion: it names no metric")
+		c.constantWhole()
 		return
 	}
 	if _, err := checker.Check(tree, config); err != nil {
@@ -87,7 +86,7 @@ func (c *compilation) run() {
 		return
 	}
 	if t.Kind() != reflect.Bool {
-		c.fail(0, 0, "expr/type", c.comparisonHelp(), "an assertion must be true or false, but this is %s", typeName(t))
+		c.fail(0, 0, "expr/type", c.comparisonHelp(), "%s must be true or false, but this is %s", c.noun(), typeName(t))
 		return
 	}
 	c.untyped(tree.Node)

@@ -30,7 +30,7 @@ func (c *compilation) syntax(err error) {
 		c.early(text)
 		return
 	case strings.Contains(message, "maximum allowed nodes"):
-		c.fail(0, 0, "expr/size", "split it into several assertions",
+		c.fail(0, 0, "expr/size", c.shorter(),
 			"the expression has more than %d parts", maxExprNodes)
 		return
 	case strings.HasPrefix(message, "bad number syntax"):

@@ -74,7 +74,7 @@ func (c *compilation) explain(at *symbol, name string) (code, message, help stri
 		help = cmp.Or(syntax.Suggest(name, at.parts), "a distribution has "+strings.Join(at.parts, ", "))
 		return code, fmt.Sprintf("%s has no statistic %q", at.path, name), help
 	case at.kind != "" && slices.Contains(Statistics(), name) && c.scope.env.Scope != figure.ScenarioScope &&
-		c.scope.env.Scope != figure.OverallScope && at.measured:
+		c.scope.env.Scope != figure.OverallScope && c.scope.env.Scope != figure.BoxScope && at.measured:
 		return "expr/distribution", fmt.Sprintf("%s is one value here, and has no .%s", at.path, name),
 			"distributions over repeats are known in the assert of the scenario: move this there"
 	case at.kind != "":

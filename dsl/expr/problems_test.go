@@ -150,6 +150,19 @@ var problemTests = []struct {
 	{figure.StepScope, "abs(turn.text) > 2", "expr/type", "abs", ""},
 	{figure.StepScope, "ratio(turn.text, 2) > 2", "expr/type", "ratio", "ratio takes numbers"},
 	{figure.StepScope, "within(turn.ttft_ms, 2)", "expr/function", "within", "takes 3 arguments"},
+	{figure.BoxScope, "box.gpu_mem > 3", "expr/name", "gpu_mem", `did you mean "gpu_mem_mib"?`},
+	{figure.BoxScope, "box.rack == 'x'", "expr/name", "rack", "a label of that name is box.label.rack"},
+	{figure.BoxScope, "gpus > 0", "expr/name", "gpus", `did you mean "box.gpus"?`},
+	{figure.BoxScope, "box.label.gpu > 3", "expr/type", ">", "between text and a whole number"},
+	{figure.BoxScope, "box.label['a b'] == 'x'", "expr/name", "", "no name of a label"},
+	{figure.BoxScope, "box.label == 'x'", "expr/name", "", "is a group"},
+	{figure.BoxScope, "box.gpus.p50 > 1", "expr/name", "p50", "has no parts"},
+	{figure.BoxScope, "turn.ttft_ms < 5", "expr/name", "turn", "not known in requires.box|before anything is measured"},
+	{figure.BoxScope, "gpu.power_w < 5", "expr/name", "gpu", "measured for a whole cell|such as box.gpus"},
+	{figure.BoxScope, "vars.n > 2", "expr/constant", "", "same for every box|box.gpus"},
+	{figure.BoxScope, "box.gpus", "expr/type", "", "requires.box must be true or false"},
+	{figure.BoxScope, "any(1..3, any(1..3, any(1..3, # > box.cpus)))", "expr/size", "", "a label of their own"},
+	{figure.StepScope, "box.gpus > 0", "expr/name", "box", "not known in the assert of a step|requires: {box: "},
 }
 
 func TestProblems(t *testing.T) {

@@ -135,7 +135,7 @@ func (c *compilation) authorCall(n *ast.CallNode) ast.Node {
 func (c *compilation) predicate(n *ast.PredicateNode) {
 	c.depth++
 	if c.depth > maxNesting {
-		c.failAt(n, "expr/size", "split it into several assertions", "predicates are nested more than %d deep", maxNesting)
+		c.failAt(n, "expr/size", c.shorter(), "predicates are nested more than %d deep", maxNesting)
 	} else {
 		n.Node = c.resolve(n.Node)
 	}

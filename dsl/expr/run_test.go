@@ -63,11 +63,12 @@ func FuzzExpression(f *testing.F) {
 		"turn.ttft_ms < 200", "all(1..9, # > turn.ttft_ms)", "let a = turn.text + 'x'; a contains 'y'",
 		"(turn.cache.hit_rate ?? 0) > 0.5", "0.2 < turn.ttft_ms < 0.9", "turn.text matches '('", "#", "turn?.x",
 		"{", "not", "any([1,2],", "a ? b : c", "turn.text[1:2] == 'x'", "turn.ok | known()", "if turn.ok {1} else {2}",
+		"box.label['a-b'] in ['x']", "box.gpus",
 	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		for _, of := range []figure.Scope{figure.StepScope, figure.ScenarioScope} {
+		for _, of := range []figure.Scope{figure.StepScope, figure.ScenarioScope, figure.BoxScope} {
 			p, problems := compileExpr(text, testScope(of), true)
 			n := len([]rune(text))
 			for _, g := range problems {

@@ -67,6 +67,8 @@ func (s *scope) root(name string) *symbol {
 		return s.unmeasured(s.group(name, s.names.levels[v.Level]))
 	case figure.Baseline:
 		return s.base(name)
+	case figure.BoxFacts:
+		return s.box(name)
 	case figure.Vars:
 		return s.constants(name, "var", s.env.Vars)
 	case figure.Axes:
@@ -140,6 +142,10 @@ func (s *scope) explainRoot(name string) (message, help string) {
 	if s.env.Scope == figure.TurnScope {
 		where, help = "slo", "an objective is about one turn: write turn.METRIC, and assert other figures in the scenario"
 	}
+	if s.env.Scope == figure.BoxScope {
+		where, help = string(figure.BoxScope), "a machine is chosen before anything is measured: name a fact of it, such as "+
+			boxExample
+	}
 	if r := figure.Find(name); r != nil {
 		return fmt.Sprintf("%s is not known in %s", name, where), cmp.Or(help, r.Elsewhere)
 	}
@@ -170,7 +176,8 @@ func (s *scope) below(name string, find func(at *symbol, part string) string) st
 		}
 	}
 	for _, r := range known {
-		if v, _ := r.In(s.env.Scope); r.Part == figure.NoPart && v.Turns != figure.NoTurns {
+		v, _ := r.In(s.env.Scope)
+		if r.Part == figure.NoPart && v.Turns != figure.NoTurns || v.Level == figure.BoxFacts {
 			if at := find(s.root(r.Name), name); at != "" {
 				return at
 			}
@@ -298,6 +305,46 @@ func (s *scope) base(path string) *symbol {
 		}
 		return nil
 	}}
+}
+
+// boxExample is a fact of a box, for advice.
+const boxExample = "box.gpus"
+
+// box is the symbol of the facts of a machine, and of its labels.
+func (s *scope) box(path string) *symbol {
+	facts := s.group(path, s.names.levels[figure.BoxFacts])
+	inner := facts.part
+	facts.parts = append(slices.Clip(facts.parts), "label")
+	facts.part = func(p string) *symbol {
+		if p == "label" {
+			return s.labels(path + "." + p)
+		}
+		return inner(p)
+	}
+	facts.missing = func(p string) (string, string) {
+		help := cmp.Or(syntax.Suggest(p, facts.parts), "its facts: "+strings.Join(facts.parts, ", "))
+		if figure.IsLabel(p) && syntax.Suggest(p, facts.parts) == "" {
+			help += "; a label of that name is " + figure.Label(p)
+		}
+		return fmt.Sprintf("a box has no fact %q", p), help
+	}
+	return facts
+}
+
+// labels is the symbol of the labels of a box. Which ones a box has is known when it is there.
+func (s *scope) labels(path string) *symbol {
+	return &symbol{
+		path: path, parts: []string{"<key>"},
+		part: func(name string) *symbol {
+			if !figure.IsLabel(name) {
+				return nil
+			}
+			return &symbol{path: figure.Label(name), name: &Name{Path: name, Kind: String}, kind: String, measured: true}
+		},
+		missing: func(name string) (string, string) {
+			return fmt.Sprintf("%q is no name of a label", name), "labels have up to 64 letters, digits, - and _"
+		},
+	}
 }
 
 // item is the symbol of the columns of an item.

@@ -9,7 +9,7 @@ import (
 // Taken says what a name is in expressions, if it is one that no variable can have; empty: it is free.
 func (n *Names) Taken(name string) string {
 	switch _, isFunction := function(name); {
-	case figure.Find(name) != nil, n.cell.parts[name] != nil:
+	case figure.Find(name).Judges(), n.cell.parts[name] != nil:
 		return "the first word of other names in expressions"
 	case isFunction, refused[name] != "":
 		return "a function"

@@ -94,8 +94,23 @@ var (
 		{Path: "template", Kind: String, Doc: "chat template of the model"},
 		{Path: "context_tokens", Kind: Int, Unit: "tokens", Doc: "context that the model was trained for"},
 	}
+	boxNames = []Name{
+		{Path: "name", Kind: String, Doc: "name of the box in its fleet"},
+		{Path: "os", Kind: String, Doc: "operating system: linux, darwin or windows"},
+		{Path: "arch", Kind: String, Doc: "processor architecture: amd64 or arm64"},
+		{Path: "cpu", Kind: String, Doc: "model of the processor"},
+		{Path: "cpus", Kind: Int, Doc: "processors that the operating system has, each thread counted"},
+		{Path: "memory_mib", Kind: Int, Unit: "MiB", Doc: "memory of the machine"},
+		{Path: "gpus", Kind: Int, Doc: "GPUs whose driver can be read; 0: there is none"},
+		{Path: "gpu", Kind: String, Doc: "names of the GPUs, with commas between different ones"},
+		{Path: "gpu_mem_mib", Kind: Int, Unit: "MiB", Doc: "memory of the GPU that has most"},
+		{Path: "driver", Kind: String, Doc: "versions of the GPU drivers, with commas between different ones"},
+	}
 	turnsName = Name{Path: "turns", Kind: Int, Doc: "number of requests"}
 )
+
+// BoxFacts lists the facts of a box, by their names below box., which also has its labels.
+func BoxFacts() []Name { return slices.Clone(boxNames) }
 
 // nameTree holds names by the parts of their paths.
 type nameTree struct {
@@ -194,6 +209,7 @@ func NewNames(v Vocabulary) *Names {
 			figure.RunLevel:          newNameTree(v.Run),
 			figure.ServerFacts:       newNameTree(serverNames),
 			figure.ModelFacts:        newNameTree(modelNames),
+			figure.BoxFacts:          newNameTree(boxNames),
 		},
 		perRepeat: have,
 		cell:      newNameTree(v.Cell),

@@ -22,6 +22,8 @@ const (
 	GatesScope  Scope = "gates file"
 	SampleScope Scope = "sample" // figures with one value per repeat, which gates compare
 	TurnScope   Scope = "slo"    // one turn, which meets an objective or misses it
+	// a machine that is to play, before anything is measured
+	BoxScope Scope = "requires.box"
 )
 
 // Wide reports whether the scope sees all repeats of a cell at once.
@@ -85,6 +87,7 @@ const (
 	RepeatNumber      Level = "repeat"
 	UserNumber        Level = "user"
 	Baseline          Level = "base" // scenario scope of the other run
+	BoxFacts          Level = "box"  // facts of a machine
 )
 
 // View is what a first word means in one scope.
@@ -133,14 +136,17 @@ var roots = []Root{
 	}, "run sums up all repeats: move this to the assert of the scenario"},
 	{"server", NoPart, facts(ServerFacts, TurnScope, StepScope, ConversationScope, ScenarioScope, GatesScope), ""},
 	{"model", NoPart, facts(ModelFacts, TurnScope, StepScope, ConversationScope, ScenarioScope), otherScenario},
-	{"matrix", NoPart, facts(Axes, TurnScope, StepScope, ConversationScope, ScenarioScope), otherScenario},
-	{"vars", NoPart, facts(Vars, TurnScope, StepScope, ConversationScope, ScenarioScope, OverallScope), otherScenario},
+	{"matrix", NoPart, facts(Axes, TurnScope, StepScope, ConversationScope, ScenarioScope, BoxScope), otherScenario},
+	{"vars", NoPart, facts(Vars, TurnScope, StepScope, ConversationScope, ScenarioScope, OverallScope, BoxScope),
+		otherScenario},
 	{"repeat", NoPart, facts(RepeatNumber, TurnScope, StepScope, ConversationScope),
 		"the scenario's assert sees all repeats at once: move this to the assert of a step or conversation"},
 	{"user", NoPart, facts(UserNumber, TurnScope, StepScope, ConversationScope),
 		"the scenario's assert sees all users at once: move this to the assert of a step or conversation"},
 	{"base", NoPart, facts(Baseline, GatesScope),
 		"base is what a run is compared with: move this to the assert of a gates file, for `homellm compare`"},
+	{"box", NoPart, facts(BoxFacts, BoxScope),
+		"box is the machine that is to play, before anything is measured: move this to requires: {box: …}"},
 }
 
 func facts(level Level, in ...Scope) map[Scope]View {
@@ -166,6 +172,12 @@ func (r *Root) In(s Scope) (v View, ok bool) {
 	}
 	v, ok = r.Views[s]
 	return v, ok
+}
+
+// Judges reports whether assertions know the root: the machines that are to play are no part of what they judge.
+func (r *Root) Judges() bool {
+	_, chooses := r.In(BoxScope)
+	return r != nil && (!chooses || len(r.Views) > 1)
 }
 
 // Form is the form of names that begin with the root, up to the metric: steps.<id>.
@@ -250,6 +262,30 @@ func CutScore(path string) (assertion string, ok bool) {
 	}
 	return strings.CutSuffix(assertion, `"]`)
 }
+
+// Label is the path of a label of a box: box.label.gpu.
+func Label(name string) string {
+	if IsID(name) {
+		return labels + "." + name
+	}
+	return labels + `["` + name + `"]`
+}
+
+const labels = string(BoxFacts) + ".label"
+
+// CutLabel is the name of the label that a path names; ok is false if it names something else.
+func CutLabel(path string) (name string, ok bool) {
+	if name, ok = strings.CutPrefix(path, labels+`["`); ok {
+		return strings.CutSuffix(name, `"]`)
+	}
+	return strings.CutPrefix(path, labels+".")
+}
+
+// label is the form of the names of labels, boxes and keys.
+var label = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+// IsLabel reports whether a box, a key or a label may have a name.
+func IsLabel(name string) bool { return label.MatchString(name) }
 
 // Objective stands for the name of an objective in the names of metrics, such as slo.<name>.
 const Objective = "<name>"
