@@ -46,6 +46,9 @@ func planAll(
 	if err != nil {
 		return nil, nil, err
 	}
+	if !f.fleet.decides() {
+		opt.Box = thisMachine(ctx)
+	}
 	if bad := check(named, lib, opt); bad.Errors() {
 		return nil, nil, bad
 	}
@@ -61,7 +64,11 @@ func planAll(
 		return nil, nil, err
 	}
 	if f.fleet.asked() {
-		if err := f.fleet.fit(ctx, plans); err != nil {
+		say := p.say
+		if f.quiet {
+			say = func(string, ...any) {}
+		}
+		if err := f.fleet.fit(plans, say); err != nil {
 			return nil, nil, err
 		}
 	}

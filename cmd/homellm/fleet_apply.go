@@ -49,6 +49,9 @@ func (f *fleetFlags) add(c *cobra.Command) {
 
 func (f fleetFlags) asked() bool { return f.url != "" }
 
+// decides says whether a fleet decides, or has decided, which machine plays a cell.
+func (f fleetFlags) decides() bool { return f.asked() || f.told != nil }
+
 // open connects to the fleet and reads which boxes are there. The files of the scenarios are noted as they are read.
 func (f *fleetFlags) open(ctx context.Context, p process, named []dsl.File) (func(), error) {
 	conn, err := dialFleet(ctx, p, f.url, f.key)
@@ -73,8 +76,8 @@ func (f *fleetFlags) open(ctx context.Context, p process, named []dsl.File) (fun
 	return conn.Close, nil
 }
 
-// fit leaves out the cells that no box can play, with the reason.
-func (f fleetFlags) fit(_ context.Context, plans []*dsl.Plan) error {
+// fit skips the cells that no box can play, and says why.
+func (f fleetFlags) fit(plans []*dsl.Plan, say func(format string, args ...any)) error {
 	var profiles []string
 	for _, b := range f.boxes {
 		if b.Here(f.now) {
@@ -89,16 +92,8 @@ func (f fleetFlags) fit(_ context.Context, plans []*dsl.Plan) error {
 					"%s names no server: name a profile of the boxes with --server", plan.File)
 			}
 		}
-		for _, j := range fleet.Divide("", plan, plan.Cells, fleet.Order{}) {
-			why := fleet.Nobody(j, f.boxes, f.now)
-			if why == "" {
-				continue
-			}
-			for _, c := range plan.Cells {
-				if c.Skip == "" && slices.ContainsFunc(j.Cells, func(of fleet.Cell) bool { return of.ID == c.ID }) {
-					c.Skip = why
-				}
-			}
+		for _, line := range fleet.Fit(plan, f.boxes, f.now) {
+			say("%s: %s", plan.Name, line)
 		}
 	}
 	return nil

@@ -105,7 +105,7 @@ func join(ctx context.Context, p process, address string, f joinFlags) error {
 		return err
 	}
 	defer conn.Close()
-	box := bus.Box{Conn: conn, About: about, Dir: p.boxState(about), Say: p.say, Play: f.player(p),
+	box := bus.Box{Conn: conn, About: about, Dir: p.boxState(about), Say: p.say, Play: f.player(p, about),
 		Offer: func(ctx context.Context) []string { return offered(ctx, lib) }}
 	p.say("box %s plays for the fleet; Ctrl-C ends this", about.Name)
 	return box.Join(ctx)
@@ -176,7 +176,7 @@ const endGrace = 40 * time.Second
 
 // player plays jobs in processes of their own, so that nothing of the fleet runs in a process that measures. The
 // process ends when this one does, because its input ends.
-func (f joinFlags) player(p process) bus.Player {
+func (f joinFlags) player(p process, about fleet.Box) bus.Player {
 	return func(ctx context.Context, job fleet.Job, dir string, within func(time.Duration)) error {
 		words := []string{"fleet", "play-job", dir}
 		for _, path := range f.serverFiles {
@@ -185,7 +185,7 @@ func (f joinFlags) player(p process) bus.Player {
 		for _, path := range f.modelFiles {
 			words = append(words, "--models="+path)
 		}
-		order, err := json.Marshal(job)
+		order, err := json.Marshal(playOrder{job, about})
 		if err != nil {
 			return err
 		}

@@ -24,11 +24,13 @@ func (fleetFlags) add(*cobra.Command) {}
 
 func (fleetFlags) asked() bool { return false }
 
+func (fleetFlags) decides() bool { return false }
+
 func (fleetFlags) open(context.Context, process, []dsl.File) (func(), error) {
 	return func() {}, nil
 }
 
-func (fleetFlags) fit(context.Context, []*dsl.Plan) error { return nil }
+func (fleetFlags) fit([]*dsl.Plan, func(string, ...any)) error { return nil }
 
 func (fleetFlags) elsewhere(process, *dsl.Plan, *results.Folder, fleet.Order, func(engine.Progress)) engine.Elsewhere {
 	return nil

@@ -35,9 +35,9 @@ func newFleetPlay(p process) *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			in := bufio.NewReader(p.stdin)
 			line, err := in.ReadBytes('\n')
-			var job fleet.Job
+			var order playOrder
 			if err == nil {
-				err = json.Unmarshal(line, &job)
+				err = json.Unmarshal(line, &order)
 			}
 			if err != nil {
 				return exit.Errorf(exit.Usage, "", "a job is expected on standard input: %w", err)
@@ -47,7 +47,7 @@ func newFleetPlay(p process) *cobra.Command {
 				_, _ = io.Copy(io.Discard, in) // the worker says nothing more: this is its end
 				end(engine.Interrupted{Signal: "SIGTERM"})
 			})
-			return playJob(ctx, p, job, args[0], lib)
+			return playJob(ctx, p, order, args[0], lib)
 		},
 	}
 	lib.add(c)
@@ -60,8 +60,15 @@ const (
 	waitingMost = time.Hour // a server starts, a model is loaded
 )
 
+// playOrder is what a worker tells the process that plays a job.
+type playOrder struct {
+	Job fleet.Job `json:"job"`
+	Box fleet.Box `json:"box"` // this machine
+}
+
 // playJob plays a job in its folder. What becomes of it is in the journal there.
-func playJob(ctx context.Context, p process, job fleet.Job, dir string, files libraryFlags) error {
+func playJob(ctx context.Context, p process, order playOrder, dir string, files libraryFlags) error {
+	job := order.Job
 	lib, err := files.load(p)
 	if err != nil {
 		return err
@@ -96,6 +103,12 @@ func playJob(ctx context.Context, p process, job fleet.Job, dir string, files li
 	plan.Cells = slices.DeleteFunc(plan.Cells, func(c *dsl.Cell) bool {
 		return !slices.ContainsFunc(job.Cells, func(of fleet.Cell) bool { return slices.Equal(of.Labels, c.Labels) })
 	})
+	for _, c := range plan.Cells {
+		// The coordinator may have known this box with other labels, before its worker was started anew.
+		if why := c.Scenario.Requires.Unmet(order.Box.Fact); why != "" {
+			return exit.Errorf(exit.Environment, "", "box %s cannot play %s: %s", order.Box.Name, c, why)
+		}
+	}
 	plan.Overall = nil // the run judges them, which has all cells
 	if len(plan.Cells) != len(job.Cells) {
 		return exit.Errorf(exit.Environment, "use the same version of homellm everywhere",

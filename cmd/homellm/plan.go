@@ -63,6 +63,7 @@ func plan(ctx context.Context, p process, args []string, f planFlags) error {
 			return err
 		}
 	}
+	opt.Box = thisMachine(ctx)
 	plans, out, all := dsl.LoadAll(named, lib, judge.Vocabulary(), opt)
 	if all.Errors() {
 		return all

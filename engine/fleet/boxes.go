@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"homellm/dsl"
 )
 
 // Box is a machine of the fleet as its worker describes it.
@@ -57,11 +59,21 @@ func (b Box) State(now time.Time) string {
 // Demand is what a job demands of the box that plays it, and nothing else. Jobs of the same demand share a queue, so
 // that boxes may come and go without a job having to move.
 type Demand struct {
-	Servers []string `json:"servers"` // profiles
+	Servers  []string `json:"servers"`            // profiles
+	Requires []string `json:"requires,omitempty"` // of requires.box, each with the values of vars and axes in it
+
+	conditions []*condition // the same, to be asked
 }
 
 // Demand is what the job demands of its box.
-func (j Job) Demand() Demand { return Demand{Servers: slices.Sorted(slices.Values(j.Order.Servers))} }
+func (j Job) Demand() Demand {
+	d := Demand{Servers: slices.Sorted(slices.Values(j.Order.Servers)), conditions: j.conditions}
+	for _, c := range j.conditions {
+		d.Requires = append(d.Requires, c.text)
+	}
+	slices.Sort(d.Requires)
+	return d
+}
 
 // Queue is the name of the queue of a demand. It is the same in every run.
 func (d Demand) Queue() string {
@@ -86,24 +98,76 @@ func (b Box) Cannot(d Demand) string {
 			return fmt.Sprintf("it has no profile %q", s)
 		}
 	}
+	for _, c := range d.conditions {
+		if why := c.unmet(b); why != "" {
+			return why
+		}
+	}
 	return ""
 }
 
 // Nobody says why no box can play a job; empty: one can.
 func Nobody(j Job, boxes []Box, now time.Time) string {
-	var why []string
+	var reasons []string
+	names := map[string][]string{}
+	demand := j.Demand()
 	for _, b := range boxes {
 		if !b.Here(now) {
 			continue
 		}
-		not := b.Cannot(j.Demand())
-		if not == "" {
+		why := b.Cannot(demand)
+		if why == "" {
 			return ""
 		}
-		why = append(why, b.Name+": "+not)
+		if names[why] == nil {
+			reasons = append(reasons, why)
+		}
+		names[why] = append(names[why], b.Name)
 	}
-	if len(why) == 0 {
+	if len(reasons) == 0 {
 		return "no box is in the fleet"
 	}
-	return "no box of the fleet can play it (" + strings.Join(why, "; ") + ")"
+	for i, why := range reasons {
+		reasons[i] = listed(names[why]) + ": " + why
+	}
+	if n := len(reasons); n > mostNamed {
+		reasons = append(reasons[:mostNamed], fmt.Sprintf("and %d more reasons", n-mostNamed))
+	}
+	return "no box of the fleet can play it (" + strings.Join(reasons, "; ") + ")"
+}
+
+// Fit skips the cells of a plan that no box can play, and says so in a line for each reason.
+func Fit(plan *dsl.Plan, boxes []Box, now time.Time) (lines []string) {
+	var reasons []string
+	skipped := map[string][]string{}
+	for _, j := range Divide("", plan, plan.Cells, Order{}) {
+		why := Nobody(j, boxes, now)
+		if why == "" {
+			continue
+		}
+		for _, c := range plan.Cells {
+			if c.Skip != "" || !slices.ContainsFunc(j.Cells, func(of Cell) bool { return of.ID == c.ID }) {
+				continue
+			}
+			if c.Skip = why; skipped[why] == nil {
+				reasons = append(reasons, why)
+			}
+			skipped[why] = append(skipped[why], c.String())
+		}
+	}
+	for _, why := range reasons {
+		lines = append(lines, fmt.Sprintf("skipped (%s): %s", listed(skipped[why]), why))
+	}
+	return lines
+}
+
+// mostNamed is how many boxes, cells or reasons a message lists: there may be thousands.
+const mostNamed = 5
+
+// listed lists names.
+func listed(names []string) string {
+	if n := len(names); n > mostNamed {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:mostNamed], ", "), n-mostNamed)
+	}
+	return strings.Join(names, ", ")
 }

@@ -26,6 +26,8 @@ type Job struct {
 	Run   string `json:"run"`
 	Cells []Cell `json:"cells"`
 	Order Order  `json:"order"`
+
+	conditions []*condition // that the box must meet
 }
 
 // Cell is a cell of a job. A box finds it in its own plan by its labels, because the profiles of a box are its own.
@@ -65,6 +67,7 @@ type Document struct {
 func Divide(run string, plan *dsl.Plan, cells []*dsl.Cell, order Order) []Job {
 	paired := plan.Paired()
 	at := map[string]int{}
+	shared := conditions{}
 	var out []Job
 	for _, c := range cells {
 		group := paired[c.ID]
@@ -78,6 +81,9 @@ func Divide(run string, plan *dsl.Plan, cells []*dsl.Cell, order Order) []Job {
 		}
 		j := &out[i]
 		j.Cells = append(j.Cells, Cell{c.ID, c.Labels})
+		if own := shared.of(c); own != nil && !slices.Contains(j.conditions, own) {
+			j.conditions = append(j.conditions, own)
+		}
 		if !slices.Contains(j.Order.Servers, c.Server.Name) {
 			j.Order.Servers = append(j.Order.Servers, c.Server.Name)
 		}

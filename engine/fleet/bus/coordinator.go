@@ -3,6 +3,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -64,7 +66,7 @@ type Progress struct {
 	Playing       []string // boxes
 }
 
-// Boxes are those of the fleet.
+// Boxes are those of the fleet, by their names.
 func (c *Conn) Boxes(ctx context.Context) ([]fleet.Box, error) {
 	drained := map[string]string{} // instances of boxes, by their ids
 	err := c.each(ctx, stateStream, setSubject("*.*"), func(m jetstream.Msg, _ time.Time) error {
@@ -84,6 +86,9 @@ func (c *Conn) Boxes(ctx context.Context) ([]fleet.Box, error) {
 			out = append(out, b)
 		}
 		return nil
+	})
+	slices.SortFunc(out, func(x, y fleet.Box) int {
+		return cmp.Or(strings.Compare(x.Name, y.Name), strings.Compare(x.Key, y.Key))
 	})
 	return out, err
 }

@@ -1,0 +1,114 @@
+//go:build fleet && unix
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"homellm/engine/results"
+)
+
+// boxPlan has a cell for each of three rooms, of which only two have a box.
+const boxPlan = `schema: homellm.scenario/v1
+name: rooms
+defaults: {request: {temperature: 0, seed: 1, max_tokens: 8}}
+run: {warmup: 0, repeats: 1, isolation: {cache: salt}}
+matrix: {server: [sim], model: [qwen2.5-3b], room: [attic, cellar, porch]}
+requires: {box: box.label.room == matrix.room && box.cpus >= 1}
+conversations: [{id: main, steps: [{id: hello, ask: Hello?, assert: [turn.ok]}]}]
+`
+
+// places plays a scenario on the fleet, and returns where each cell was played: its box, or the reason to skip it.
+func (r fleetRig) places(scenario string, wantCode int) (where map[string]string, told string) {
+	r.t.Helper()
+	if err := os.WriteFile(filepath.Join(r.dir, "boxes.yaml"), []byte(scenario), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+	out := fmt.Sprint("out", len(scenario))
+	code, stdout, told := r.run("apply", "boxes.yaml", "--fleet", "nats://"+r.address, "--key", "store/operator.key",
+		"--out", out)
+	if code != wantCode {
+		r.t.Errorf("exit code %d, want %d\n%s%s", code, wantCode, stdout, told)
+	}
+	_, fold, err := results.Read(filepath.Join(r.dir, out))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	where = map[string]string{}
+	for _, c := range fold.Cells {
+		last := c.Planned.Labels[len(c.Planned.Labels)-1].Value
+		where[last] = c.Planned.Skip
+		if c.Started != nil && c.Started.Box != nil && c.Done != nil {
+			where[last] = c.Started.Box.Name
+		}
+	}
+	return where, told
+}
+
+// TestFleet_RequiresBox plays cells that require labels: each goes to the box that has its label, and one that no box
+// has is skipped, with the reason, which is told before anything is played.
+func TestFleet_RequiresBox(t *testing.T) {
+	r := newFleetRig(t)
+	r.join("attic")
+	r.join("cellar")
+	r.boxes(2)
+	where, told := r.places(boxPlan, 0)
+	reason := `no box of the fleet can play it (attic: requires.box does not hold: box.label.room is "attic", ` +
+		`matrix.room is "porch"`
+	if where["attic"] != "attic" || where["cellar"] != "cellar" || !strings.HasPrefix(where["porch"], reason) {
+		t.Errorf("played at %v", where)
+	}
+	if early, _, _ := strings.Cut(told, "jobs played"); !strings.Contains(early,
+		"homellm: rooms: skipped (sim x qwen2.5-3b x room=porch): "+reason) {
+		t.Errorf("told before it was played:\n%s", early)
+	}
+	where, told = r.places(strings.Replace(boxPlan, "box.label.room == matrix.room", `box.label.gpu == matrix.room`, 1), 5)
+	reason = `no box of the fleet can play it (attic, cellar: requires.box is not certain: box.label.gpu is unknown: ` +
+		`the box has no label "gpu")`
+	if where["attic"] != reason || where["cellar"] != reason || where["porch"] != reason ||
+		strings.Count(told, reason) != 1 || !strings.Contains(told, "room=attic, sim x qwen2.5-3b x room=cellar, ") {
+		t.Errorf("played at %v\n%s", where, told)
+	}
+}
+
+// TestFleet_OtherLabels has a worker play a job that was offered to it before it was started anew with other labels.
+func TestFleet_OtherLabels(t *testing.T) {
+	r := newProgram(t, map[string]string{"job/files/scenario.yaml": boxPlan})
+	labels := []string{`{"name":"server","value":"sim"}`, `{"name":"model","value":"qwen2.5-3b"}`,
+		`{"name":"room","value":"attic"}`}
+	play := func(room string) (code int, errs string) {
+		c, _, stderr := r.command("fleet", "play-job", "job")
+		in, err := c.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fmt.Fprintf(in, `{"job":{"id":"j","run":"r","cells":[{"id":"c","labels":[%s]}],"order":{`+
+			`"file":"boxes.yaml","files":[],"servers":["sim"],"longest_ns":60000000000}},"box":{"name":"attic",`+
+			`"labels":{"room":%q},"host":{"cpu_threads":2}}}`+"\n", strings.Join(labels, ","), room); err != nil {
+			t.Fatal(err)
+		}
+		err = c.Wait()
+		t.Logf("%v", err)
+		return c.ProcessState.ExitCode(), stderr.String()
+	}
+	reason := `box attic cannot play sim x qwen2.5-3b x room=attic: requires.box does not hold: box.label.room is ` +
+		`"cellar", matrix.room is "attic"`
+	if code, errs := play("cellar"); code != 5 || !strings.Contains(errs, reason) {
+		t.Errorf("with another label: exit code %d\n%s", code, errs)
+	}
+	if names, err := filepath.Glob(filepath.Join(r.dir, "job", "*")); err != nil ||
+		slices.Contains(names, filepath.Join(r.dir, "job", "results")) {
+		t.Errorf("it was played: %v, %v", names, err)
+	}
+	if code, errs := play("attic"); code != 0 {
+		t.Errorf("with its label: exit code %d\n%s", code, errs)
+	}
+}
