@@ -146,7 +146,7 @@ func (d *decoder) compileAll(s *Scenario, checks []pending) {
 	}
 	turns := map[string]int{}
 	var all, conversations []string
-	scores := map[string]int{}
+	scores, ofItems := map[string]int{}, map[string]bool{}
 	for i, c := range s.Conversations {
 		if s.Again(i) {
 			continue
@@ -159,13 +159,13 @@ func (d *decoder) compileAll(s *Scenario, checks []pending) {
 			}
 		}
 		for _, a := range c.scored() {
-			scores[a.Name] = cmp.Or(c.Items, s.Run.Repeats)
+			scores[a.Name], ofItems[a.Name] = cmp.Or(c.Items, s.Run.Repeats), c.Items > 0
 		}
 	}
 	for _, p := range checks {
 		env := expr.Env{
 			Scope: p.assertion.Scope, Steps: all, Conversations: conversations, Turns: turns, Scores: scores,
-			Repeats: s.Run.Repeats,
+			OfItems: ofItems, Repeats: s.Run.Repeats,
 			Schemas: s.Schemas, AllowSmallN: p.allowSmallN, Vars: d.values.vars, Matrix: d.values.matrix, Node: p.node,
 			InTurn: s.Run.Order != Sequential,
 		}

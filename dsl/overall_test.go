@@ -120,6 +120,9 @@ func TestOverall_Confidence(t *testing.T) {
 		{"repeats: 5", "95%", short + ".steps.q1.ttft_ms.p50 < " + long + ".steps.q1.ttft_ms.p50", "raise run.repeats to 6"},
 		{"repeats: 6", "99%", short + ".steps.q1.ttft_ms.p50 < 9", "raise run.repeats to 8"},
 		{"repeats: 2", "95%", short + ".run.output_tps < 9", ""},
+		{"repeats: 1", "95%", short + `.run.pass_rate["answers"] < 2 * ` + long + `.run.pass_rate["answers"] - 0.1`, ""},
+		{"repeats: 9", "95%", short + `.run.pass_rate["answers"] < ` + short + ".run.output_tps", "which make no pairs"},
+		{"repeats: 9", "95%", short + `.run.pass_rate["once"] < 0.5`, "ask a data set with for_each"},
 		{"repeats: 9", "95%", short + ".steps.q1.ttft_ms.max < 9", ".max is neither a median nor a mean"},
 		{"repeats: 9", "95%", short + ".gpu.power_w < 9", "has no interval"},
 		{"repeats: 9", "95%", short + ".steps.q1.ttft_ms.p50 < " + short + ".steps.q1.ttft_ms.mean", "is a mean and"},
@@ -130,7 +133,14 @@ func TestOverall_Confidence(t *testing.T) {
 		{"repeats: 9", "100%", short + ".run.output_tps < 9", "from 50% to 99.999%"},
 	} {
 		one := "  - {that: '" + tt.that + "', confidence: " + tt.confidence + "}\n"
-		_, diags := Load(overallScenario(tt.run, one), testLibrary(t), runVocabulary, Options{})
+		file := overallScenario(tt.run, one)
+		file.Data = []byte(strings.Replace(string(file.Data), "  - {id: other,", `  - id: quiz
+    for_each: {item: {list: [{q: One?}, {q: Two?}]}}
+    steps: [{id: q3, ask: "${item.q}", reply: Hi., assert: [{name: answers, that: turn.ok}]}]
+  - id: lone
+    steps: [{id: q4, ask: Hello?, reply: Hi., assert: [{name: once, that: turn.ok}]}]
+  - {id: other,`, 1))
+		_, diags := Load(file, testLibrary(t), runVocabulary, Options{})
 		if got := diags.Error(); !strings.Contains(got, tt.want) || tt.want == "" && diags.Errors() {
 			t.Errorf("%s with %s: %q is not in\n%s", tt.that, tt.confidence, tt.want, got)
 		}

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
+
+	"homellm/dsl/figure"
 )
 
 // confident finds the claims of an assertion that asks for a confidence, and reports what has no interval.
@@ -21,28 +23,16 @@ func (c *compilation) confident(n ast.Node) {
 			"x < 0.8 * y", "no interval is known for this")
 		return
 	}
-	means, medians := "", ""
-	for _, i := range d.leaves {
-		path := c.program.leaves[i].path
-		why, mean := c.interval(i)
-		switch {
-		case why != "":
-			c.failAt(n, "expr/confidence", "compare medians or means: .p50 or .mean", "%s has no interval: %s", path, why)
-			return
-		case mean:
-			means = path
-		default:
-			medians = path
-		}
-	}
-	if means != "" && medians != "" {
-		c.failAt(n, "expr/confidence", "write .p50 or .mean for all of them",
-			"%s is a mean and %s a median, and the difference of the two has no interval", means, medians)
+	means, scores, ok := c.sampled(n, d)
+	if !ok {
 		return
 	}
 	c.program.claims = append(c.program.claims, claim{d, b.Operator})
+	if scores {
+		return // its sample does not grow with the repeats
+	}
 	need := 2 // for the variance of a mean
-	if means == "" {
+	if !means {
 		need = leastRepeats(c.scope.env.Confidence, c.scope.env.InTurn)
 	}
 	if c.scope.env.Repeats < need {
@@ -52,11 +42,54 @@ func (c *compilation) confident(n ast.Node) {
 	}
 }
 
-// interval says whether a value is a mean, or why no interval is known for it.
-func (c *compilation) interval(leaf int) (why string, mean bool) {
+// sampled says whether a difference is one of means, and whether one of pass rates, whose sample is items. It is not ok
+// if no interval is known for it, which is reported.
+func (c *compilation) sampled(n ast.Node, d difference) (means, scores, ok bool) {
+	mean, median, score := "", "", 0
+	for _, i := range d.leaves {
+		path := c.program.leaves[i].path
+		why, ofMean, ofScore := c.interval(i)
+		if why != "" {
+			help := "compare medians or means: .p50 or .mean"
+			if ofScore {
+				help = "ask a data set with for_each, or leave confidence out"
+			}
+			c.failAt(n, "expr/confidence", help, "%s has no interval: %s", path, why)
+			return false, false, false
+		}
+		if ofMean {
+			mean = path
+		} else {
+			median = path
+		}
+		if ofScore {
+			score++
+		}
+	}
+	switch {
+	case score > 0 && score < len(d.leaves):
+		c.failAt(n, "expr/confidence", "compare pass rates with pass rates and numbers",
+			"a pass rate is over the items of a data set and other figures are over repeats, which make no pairs")
+	case mean != "" && median != "":
+		c.failAt(n, "expr/confidence", "write .p50 or .mean for all of them",
+			"%s is a mean and %s a median, and the difference of the two has no interval", mean, median)
+	default:
+		return median == "", score > 0, true
+	}
+	return false, false, false
+}
+
+// interval says whether a value is a mean, and whether it is a pass rate, or why no interval is known for it.
+func (c *compilation) interval(leaf int) (why string, mean, score bool) {
 	path := c.program.leaves[leaf].path
 	for _, ref := range c.program.cells {
 		path = strings.TrimPrefix(path, ref.Prefix)
+	}
+	if name, ok := figure.CutScore(path); ok {
+		if !c.scope.env.OfItems[name] {
+			return "it is no share of the items of a data set", true, true
+		}
+		return "", true, true
 	}
 	sample, stat := path, ""
 	if i := strings.LastIndexByte(path, '.'); i >= 0 {
@@ -69,12 +102,12 @@ func (c *compilation) interval(leaf int) (why string, mean bool) {
 	switch stat {
 	case "", "p50", "mean":
 	default:
-		return "." + stat + " is neither a median nor a mean", false
+		return "." + stat + " is neither a median nor a mean", false, false
 	}
 	if _, message, _ := c.scope.names.Sample(sample); message != "" {
-		return message, false
+		return message, false, false
 	}
-	return "", stat != "p50"
+	return "", stat != "p50", false
 }
 
 // mostRepeats bounds what is asked for: with a confidence of 99.999 % it is 18.

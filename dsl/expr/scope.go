@@ -16,13 +16,14 @@ import (
 // Env says which names one assertion may use besides the vocabulary.
 type Env struct {
 	Scope         figure.Scope
-	Steps         []string       // ids that may be used: the earlier steps of the conversation in step scope, else all
-	LaterSteps    []string       // step scope: ids of later steps, for the message
-	Conversations []string       // scenario scope
-	Turns         map[string]int // requests of every step in one repeat
-	Scores        map[string]int // scenario scope: the assertions that have a pass rate, with the size of its sample
-	Repeats       int            // planned
-	AllowSmallN   bool           // of the assertion
+	Steps         []string        // ids that may be used: the earlier steps of the conversation in step scope, else all
+	LaterSteps    []string        // step scope: ids of later steps, for the message
+	Conversations []string        // scenario scope
+	Turns         map[string]int  // requests of every step in one repeat
+	Scores        map[string]int  // scenario scope: the assertions that have a pass rate, with the size of its sample
+	OfItems       map[string]bool // those of Scores whose sample is the items of a data set
+	Repeats       int             // planned
+	AllowSmallN   bool            // of the assertion
 	Schemas       map[string]*schema.AnswerSchema
 	Vars          map[string]any           // bool, int, float64 or string
 	Matrix        map[string]any           // values of the cell's axes

@@ -26,6 +26,7 @@ type Interval struct {
 	By         float64 `json:"by"`         // best estimate
 	Within     Range   `json:"within"`
 	Unit       string  `json:"unit,omitempty"`
-	Repeats    int     `json:"repeats"` // of each cell
-	Paired     bool    `json:"paired"`  // repeat by repeat
+	Repeats    int     `json:"repeats"`         // of each cell
+	Paired     bool    `json:"paired"`          // repeat by repeat
+	Items      bool    `json:"items,omitempty"` // pass rates are compared: for repeats read items of the data set
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"homellm/dsl"
 	"homellm/dsl/expr"
@@ -78,7 +79,7 @@ func (a across) more() int {
 		return 0
 	}
 	r, i := a.confident(r)
-	if r.Verdict != expr.Unknown || i == nil {
+	if r.Verdict != expr.Unknown || i == nil || i.Items { // more repeats are no more items
 		return 0
 	}
 	half := (i.Within.High - i.Within.Low) / 2
@@ -108,6 +109,9 @@ func (a across) verdict() event.Verdict {
 		t.add(expr.Result{Verdict: expr.Unsupported, Why: a.of.Missing}, 0)
 	} else {
 		r := a.assertion.Eval(a.look)
+		if why := a.skipped(); why != "" && r.Verdict != expr.Unsupported {
+			r.Verdict, r.Why = expr.Unsupported, why // a share of 1 is above that of any cell
+		}
 		if a.assertion.Confidence > 0 && (r.Verdict == expr.Pass || r.Verdict == expr.Fail) {
 			r, interval = a.confident(r)
 		}
@@ -134,6 +138,17 @@ func (a across) look(path string) expr.Value {
 		return New(planned).modelFact(cell, name.Rest)
 	}
 	return valueOf(cell.Lookup(figure.ScenarioScope, 0, "", "")(rest))
+}
+
+// skipped says which of the cells was skipped, and why; empty: none was.
+func (a across) skipped() string {
+	for _, prefix := range slices.Sorted(maps.Keys(a.of.Cells)) {
+		if planned := a.of.Cells[prefix]; planned.Skip != "" {
+			_, why := a.played(planned)
+			return why
+		}
+	}
+	return ""
 }
 
 // played is a cell that was played to its end, or why it was not.
@@ -218,13 +233,31 @@ func (a across) claim(c expr.Claim) claimed {
 
 // undecided says why an interval decides nothing.
 func undecided(i event.Interval) string {
-	unit := metrics.UnitAfter(i.Unit)
+	unit, of := metrics.UnitAfter(i.Unit), sampled(i.Items)
 	text := fmt.Sprintf("left minus right is %.4g%s", i.By, unit)
 	if math.IsInf(i.Within.Low, 0) || math.IsInf(i.Within.High, 0) {
-		return fmt.Sprintf("%s, and %d repeats do not bound it with %.4g %% confidence", text, i.Repeats, 100*i.Confidence)
+		return fmt.Sprintf("%s, and %d %s do not bound it with %.4g %% confidence", text, i.Repeats, of, 100*i.Confidence)
 	}
-	return fmt.Sprintf("%s, and with %.4g %% confidence from %.4g to %.4g%s: more repeats would settle it", text,
-		100*i.Confidence, i.Within.Low, i.Within.High, unit)
+	return fmt.Sprintf("%s, and with %.4g %% confidence from %.4g to %.4g%s: more %s would settle it", text,
+		100*i.Confidence, i.Within.Low, i.Within.High, unit, of)
+}
+
+// sampled is what the values of a sample belong to.
+func sampled(items bool) string {
+	if items {
+		return "items"
+	}
+	return "repeats"
+}
+
+// scores says whether a claim compares pass rates, whose sample is the items of a data set. All cells are asked the
+// same items, which makes pairs of them in any order of play.
+func (a across) scores(claim expr.Claim) bool {
+	return slices.ContainsFunc(claim.Paths, func(path string) bool {
+		_, rest, _ := a.assertion.CutCell(path)
+		_, ok := figure.CutScore(rest)
+		return ok
+	})
 }
 
 // interval is where the difference of a claim lies, or why that is not known.
@@ -233,9 +266,10 @@ func (a across) interval(claim expr.Claim) (*event.Interval, string) {
 	if why != "" {
 		return nil, why
 	}
+	items := a.scores(claim)
 	level := 1 - (1-a.assertion.Confidence)*stats.Share(a.looks())
-	out := &event.Interval{Confidence: a.assertion.Confidence, Unit: unit,
-		Paired: a.plan.Order != dsl.Sequential || len(sides) == 1}
+	out := &event.Interval{Confidence: a.assertion.Confidence, Unit: unit, Items: items,
+		Paired: items || a.plan.Order != dsl.Sequential || len(sides) == 1}
 	var shift stats.Shift
 	var err error
 	if out.Paired {
@@ -260,7 +294,7 @@ func (a across) interval(claim expr.Claim) (*event.Interval, string) {
 		}
 	}
 	if err != nil {
-		return nil, "the cells have no repeat in common whose values are known"
+		return nil, "the cells have no " + strings.TrimSuffix(sampled(items), "s") + " in common whose values are known"
 	}
 	out.By, out.Within = shift.By, event.Range{Low: shift.Lo, High: shift.Hi}
 	return out, ""
@@ -297,8 +331,9 @@ func (a across) sides(claim expr.Claim) (out []side, unit string, mean bool, why
 		case sample.Why != "" && sample.Count() == 0:
 			return nil, "", false, fmt.Sprintf("%s: %s", path, sample.Why)
 		case len(sample.Hidden) > 0:
-			return nil, "", false, fmt.Sprintf("%s: %d of %d repeats are not exact: %s", path, len(sample.Hidden),
-				sample.Count(), sample.Why)
+			_, items := figure.CutScore(rest)
+			return nil, "", false, fmt.Sprintf("%s: %d of %d %s are not exact: %s", path, len(sample.Hidden),
+				sample.Count(), sampled(items), sample.Why)
 		}
 		unit, mean = sample.Unit, !found || stat == "mean"
 		share := sideOf(sample, claim.Factors[i])

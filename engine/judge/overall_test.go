@@ -2,6 +2,7 @@ package judge
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"homellm/dsl"
 	"homellm/engine/event"
 	"homellm/engine/metrics"
+	"homellm/engine/stats"
 )
 
 // acrossPlan has cells of two quantisations on each of two machines, and one assertion over them.
@@ -189,5 +191,138 @@ func TestOverall_Confidence(t *testing.T) {
 				t.Errorf("%+v", i)
 			}
 		})
+	}
+}
+
+// scoredPlan has cells of two quantisations on each of two machines that are asked the same items, and one assertion
+// over them.
+func scoredPlan(t *testing.T, order, overall string) *dsl.Plan {
+	t.Helper()
+	list := strings.TrimSuffix(strings.Repeat("{ask: Hello}, ", items), ", ")
+	text := fmt.Sprintf(`schema: homellm.scenario/v1
+name: s
+matrix: {quant: [q4, q8], box: {small: 1, large: 2}}
+run: {repeats: 2, order: %s}
+defaults: {request: {temperature: 0, seed: 1}}
+conversations:
+  - id: c
+    for_each: {item: {list: [%s]}}
+    steps:
+      - id: q
+        ask: ${item.ask} ${matrix.quant} ${matrix.box}
+        assert: [{name: answers, that: turn.ok, severity: count}]
+overall: [%s]
+`, order, list, overall)
+	plan, ds := dsl.Load(dsl.File{Name: "s.yaml", Data: []byte(text)}, &dsl.Library{}, Vocabulary(), dsl.Options{})
+	if plan == nil {
+		t.Fatal(ds)
+	}
+	return plan
+}
+
+const items = 60
+
+// scoredRun is a run of two repeats in which each item passes as often as passed says.
+func scoredRun(plan *dsl.Plan, passed func(quant string, item int) int) *metrics.Run {
+	r := &metrics.Run{}
+	for _, c := range plan.Cells {
+		r.Add(event.Event{Cell: c.ID, Body: event.CellPlanned{Skip: c.Skip}})
+		v := event.Verdict{Name: "answers", Scope: "step", Severity: event.SeverityCount, Verdict: event.Pass}
+		for i := range items {
+			one := event.OfItem{Item: i + 1, Evaluated: 2, Passed: passed(c.Values["quant"].(string), i+1)}
+			v.Items, v.Evaluated, v.Passed = append(v.Items, one), v.Evaluated+2, v.Passed+one.Passed
+		}
+		r.Add(event.Event{Cell: c.ID, Body: v})
+		r.Add(event.Event{Cell: c.ID, Body: event.CellDone{}})
+	}
+	return r
+}
+
+// Pass rates of cells are compared as they stand, and with a confidence item by item, in whatever order the cells were
+// played: items that are hard for both cells say nothing about the difference.
+func TestOverall_PassRates(t *testing.T) {
+	hard := func(item int) bool { return item%2 == 0 } // for all
+	same := func(_ string, item int) int {
+		if hard(item) {
+			return 0
+		}
+		return 2
+	}
+	worse := func(quant string, item int) int { // q4 misses a third of what q8 knows
+		if hard(item) || quant == "q4" && item%3 == 0 {
+			return 0
+		}
+		return 2
+	}
+	slightly := func(quant string, item int) int {
+		if hard(item) || quant == "q4" && item == 3 {
+			return 0
+		}
+		return 2
+	}
+	const rate = `cell({quant: "%s"}).run.pass_rate["answers"]`
+	q4, q8 := fmt.Sprintf(rate, "q4"), fmt.Sprintf(rate, "q8")
+	for _, c := range []struct {
+		name, that, confidence string
+		passed                 func(string, int) int
+		want                   event.Outcome
+		by                     float64
+		why                    string
+	}{
+		{"as they stand", q4 + " >= " + q8, "", same, event.Pass, 0, ""},
+		{"worse as they stand", q4 + " >= " + q8, "", slightly, event.Fail, 0, ""},
+		{"surely worse", q4 + " >= " + q8, "95%", worse, event.Fail, -1.0 / 6, ""},
+		{"surely less", q4 + " < " + q8, "95%", worse, event.Pass, -1.0 / 6, ""},
+		{"hardly worse", q4 + " >= " + q8, "95%", slightly, event.Unknown, -1.0 / 60, "more items would settle it"},
+		{"within a margin", q4 + " > " + q8 + " - 0.1", "95%", slightly, event.Pass, 1.0/10 - 1.0/60, ""},
+	} {
+		for _, order := range []string{"sequential", "interleaved"} {
+			t.Run(c.name+", "+order, func(t *testing.T) {
+				confidence := ""
+				if c.confidence != "" {
+					confidence = ", confidence: " + c.confidence
+				}
+				plan := scoredPlan(t, order, "{that: '"+c.that+"'"+confidence+"}")
+				got := judged(plan, scoredRun(plan, c.passed))
+				v := got["overall[1] (box=small)"]
+				if len(got) != 2 || v.Verdict != c.want || !strings.Contains(v.Why, c.why) {
+					t.Fatalf("%s (%s), want %s (%s)", v.Verdict, v.Why, c.want, c.why)
+				}
+				i := v.Interval
+				if known := c.confidence != "" && c.by != 0; known != (i != nil) {
+					t.Fatalf("%+v", i)
+				}
+				if i != nil && (!i.Paired || !i.Items || i.Repeats != items || math.Abs(i.By-c.by) > 1e-9) {
+					t.Errorf("%+v, want a difference of %v over %d items", i, c.by, items)
+				}
+				if cells := plan.Cells; len(OverallDoubts(plan, scoredRun(plan, c.passed), cells, stats.Looks{2})) > 0 {
+					t.Error("more repeats are called for, which are no more items")
+				}
+			})
+		}
+	}
+}
+
+// A pass rate of a skipped cell is unsupported, and one with answers that could not be judged is open.
+func TestOverall_PassRatesOpen(t *testing.T) {
+	all := func(string, int) int { return 2 }
+	const worse = `'cell({quant: "q4"}).run.pass_rate["answers"] < cell({quant: "q8"}).run.pass_rate["answers"]'`
+	for _, confidence := range []string{"", ", confidence: 95%"} {
+		plan := scoredPlan(t, "interleaved", "{that: "+worse+confidence+"}")
+		cellOf(plan, "q8", 1).Skip = "its context is too short"
+		got := judged(plan, scoredRun(plan, all))
+		if v := got["overall[1] (box=small)"]; v.Verdict != event.Unsupported ||
+			!strings.HasSuffix(v.Why, "quant=q8 x box=small was skipped: its context is too short") {
+			t.Errorf("skipped: %s, %s", v.Verdict, v.Why)
+		}
+		if v := got["overall[1] (box=large)"]; v.Verdict == event.Unsupported || v.Verdict == event.Pass {
+			t.Errorf("beside a skipped cell: %s, %s", v.Verdict, v.Why)
+		}
+		r := scoredRun(plan, all)
+		one := &r.Cell(cellOf(plan, "q4", 2).ID).Verdicts[0]
+		one.Items[4].Passed, one.Items[4].Unknown, one.Passed, one.Unknown = 1, 1, one.Passed-1, 1
+		if v := judged(plan, r)["overall[1] (box=large)"]; v.Verdict != event.Unknown || !strings.Contains(v.Why, "judged") {
+			t.Errorf("with an answer that could not be judged: %s, %s", v.Verdict, v.Why)
+		}
 	}
 }

@@ -218,7 +218,10 @@ func differenceOf(v event.Verdict) string {
 	}
 	number := func(x float64) string { return readable.Significant(x, 4) }
 	how := text.Plural(i.Repeats, "repeat") + " of each"
-	if i.Paired {
+	switch {
+	case i.Items:
+		how = text.Plural(i.Repeats, "item") + " in pairs"
+	case i.Paired:
 		how = text.Plural(i.Repeats, "repeat") + " in pairs"
 	}
 	return fmt.Sprintf("left minus right is %s%s, with %.4g %% confidence %s (%s)", number(i.By),
