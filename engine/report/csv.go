@@ -54,6 +54,10 @@ func turnsCSV(b io.Writer, r *metrics.Run, opt Options) error {
 	if items {
 		head = append(head, "item")
 	}
+	timed := r.Started.Scenario.Duration > 0
+	if timed {
+		head = append(head, "play")
+	}
 	w := csv.NewWriter(b)
 	_ = w.Write(head) // Flush keeps the first error
 	far := progressOf(r, 1, opt)
@@ -65,7 +69,10 @@ func turnsCSV(b io.Writer, r *metrics.Run, opt Options) error {
 				row = append(row, strconv.Itoa(q.User))
 			}
 			if items {
-				row = append(row, itemText(q.Item))
+				row = append(row, numberText(q.Item))
+			}
+			if timed {
+				row = append(row, numberText(q.Play))
 			}
 			_ = w.Write(row)
 			far.add(1)
@@ -96,12 +103,12 @@ func turnRow(c *metrics.Cell, q *event.Request, defs []*metrics.Def) []string {
 	return row
 }
 
-// itemText is the number of an item; empty: the turn is of none.
-func itemText(item int) string {
-	if item == 0 {
+// numberText is a number that counts from 1, as those of items and plays; empty: the turn has none.
+func numberText(n int) string {
+	if n == 0 {
 		return ""
 	}
-	return strconv.Itoa(item)
+	return strconv.Itoa(n)
 }
 
 // summaryCSV writes one row per cell, group and metric.

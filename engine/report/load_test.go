@@ -1,6 +1,7 @@
 package report
 
 import (
+	"encoding/csv"
 	"encoding/json"
 	"path/filepath"
 	"strconv"
@@ -78,5 +79,36 @@ func TestLoads(t *testing.T) {
 	}
 	if err := schema.Validate(doc); err != nil {
 		t.Errorf("%#v", err)
+	}
+}
+
+// turns.csv says of which play of its conversation a turn is, where a window may have several: with the window and the
+// user that names it. Warm-ups are in no window.
+func TestTurnsCSV_Plays(t *testing.T) {
+	r := crowds()
+	again := *r.Cells[1].Requests[1]
+	again.Play = 2
+	warm := again
+	warm.Play, warm.Warmup = 0, true
+	r.Add(event.Event{Cell: r.Cells[1].ID, Body: again})
+	r.Add(event.Event{Cell: r.Cells[1].ID, Body: warm})
+	rows, err := csv.NewReader(strings.NewReader(render(t, format(t, "csv"), r, Options{}))).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := rows[0]
+	if got := strings.Join(head[len(head)-2:], " "); got != "user play" {
+		t.Fatalf("the last columns are %s", got)
+	}
+	plays := map[string]int{} // "2": the second
+	for _, row := range rows[1:] {
+		plays[row[len(row)-1]]++
+	}
+	if len(rows)-1 != 10*(1+2+4+8+16)+2 || plays["1"] != len(rows)-3 || plays["2"] != 1 || plays[""] != 1 {
+		t.Errorf("%d rows, plays %v", len(rows)-1, plays)
+	}
+	r.Started.Scenario.Duration = 0
+	if head, _, _ := strings.Cut(render(t, format(t, "csv"), r, Options{}), "\n"); strings.Contains(head, "play") {
+		t.Error("a run with repeats has plays")
 	}
 }
