@@ -355,23 +355,25 @@ func unknown(each []Value) string {
 	return ""
 }
 
-// counted is how a reason of [reason] ends.
+// counted is how a reason of [reason] may end.
 var counted = regexp.MustCompile(` \(\d+ of \d+\)$`)
 
-// reason says why values are unknown: the most frequent reason, with its count. Values of groups have counts of their
-// own, which are left out: a count is of what is being summed up.
+// reason says why values are unknown: the most frequent reason, with its count if others are known. It then replaces the
+// count of a group: of the requests in one of the windows, say.
 func reason(each []Value) string {
 	if len(each) == 0 {
 		return "no request was measured"
 	}
-	counts := map[string]int{}
+	counts, whole := map[string]int{}, map[string]string{}
 	best := ""
 	for _, v := range each {
 		if v.Known() {
 			continue
 		}
 		why := counted.ReplaceAllString(v.Why, "")
-		counts[why]++
+		if counts[why]++; counts[why] == 1 {
+			whole[why] = v.Why
+		}
 		if n := counts[why] - counts[best]; best == "" || n > 0 || n == 0 && why < best {
 			best = why
 		}
@@ -379,7 +381,7 @@ func reason(each []Value) string {
 	if n := counts[best]; n < len(each) {
 		return fmt.Sprintf("%s (%d of %d)", best, n, len(each))
 	}
-	return best
+	return whole[best]
 }
 
 // sources joins the different sources of known values in the order they appear.
