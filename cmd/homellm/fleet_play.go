@@ -6,11 +6,13 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,6 +21,7 @@ import (
 	"homellm/engine"
 	"homellm/engine/crash"
 	"homellm/engine/exit"
+	"homellm/engine/filelock"
 	"homellm/engine/fleet"
 	"homellm/engine/metrics"
 	"homellm/engine/report"
@@ -77,6 +80,11 @@ func playJob(ctx context.Context, p process, order playOrder, dir string, files 
 	within := func(d time.Duration) { fmt.Fprintln(out, d.Milliseconds()) }
 	within(waitingMost)
 	p.stdout = io.Discard
+	alone, err := onlyPlayer(ctx, filepath.Dir(dir))
+	if err != nil {
+		return err
+	}
+	defer alone()
 	o := job.Order
 	f := applyFlags{
 		libraryFlags: files, out: filepath.Join(dir, "results"), quiet: true, failFast: o.FailFast, noSim: o.NoSim,
@@ -120,6 +128,44 @@ func playJob(ctx context.Context, p process, order playOrder, dir string, files 
 		err = context.Cause(ctx)
 	}
 	return err
+}
+
+// onlyPlayer waits until the process that played the job before has ended. It outlives a worker that was killed for as
+// long as its server takes to stop, and would share the accelerator with this one.
+func onlyPlayer(ctx context.Context, box string) (func(), error) {
+	f, err := os.OpenFile(filepath.Join(box, "player"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for begun := time.Now(); ; {
+		err := filelock.Lock(f)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, filelock.ErrLocked) || time.Since(begun) > 2*endGrace {
+			pid, _ := io.ReadAll(f) // to be named, if it can be
+			_ = f.Close()           // nothing was written
+			return nil, exit.Errorf(exit.Environment, "", "process %s, which played a job of this box before, does not end: %w",
+				strings.TrimSpace(string(pid)), err)
+		}
+		select {
+		case <-ctx.Done():
+			_ = f.Close() // nothing was written
+			return nil, context.Cause(ctx)
+		case <-tick.C:
+		}
+	}
+	err = f.Truncate(0)
+	if err == nil {
+		_, err = fmt.Fprintln(f, os.Getpid())
+	}
+	if err != nil {
+		_ = f.Close() // the error says more
+		return nil, err
+	}
+	return func() { _ = f.Close() }, nil
 }
 
 // placedScenario is the scenario of a job, whose files are below a folder.

@@ -50,6 +50,7 @@ overall:
 type fleetRig struct {
 	program
 	address string
+	broker  *kept
 }
 
 func newFleetRig(t *testing.T) fleetRig {
@@ -60,11 +61,13 @@ func newFleetRig(t *testing.T) fleetRig {
 		t.Fatal(err)
 	}
 	r := fleetRig{newProgram(t, map[string]string{"fleet.yaml": fleetPlan,
-		"docs/manual.txt": strings.Repeat("Tighten the screw with a torque of 41. ", 60)}), l.Addr().String()}
+		"docs/manual.txt": strings.Repeat("Tighten the screw with a torque of 41. ", 60)}), l.Addr().String(), nil}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	r.begin("fleet", "serve", "--listen", r.address, "--store", "store")
+	r.broker = r.keep("broker", never, func() []string {
+		return []string{"fleet", "serve", "--listen", r.address, "--store", "store"}
+	})
 	r.until("the broker listens", func() bool {
 		code, _, _ := r.run("fleet", "status", "--key", "store/operator.key")
 		return code == 0
@@ -93,8 +96,23 @@ func (r fleetRig) begin(args ...string) *exec.Cmd {
 
 func (r fleetRig) join(name string) *exec.Cmd {
 	r.t.Helper()
-	return r.begin("fleet", "join", "nats://"+r.address, "--key", "store/worker.key", "--name", name,
-		"--labels", "room="+name)
+	return r.begin(r.joining(name)...)
+}
+
+func (r fleetRig) joining(name string) []string {
+	return []string{"fleet", "join", "nats://" + r.address, "--key", "store/worker.key", "--name", name,
+		"--labels", "room=" + name}
+}
+
+func (r fleetRig) write(name, text string) {
+	r.t.Helper()
+	path := filepath.Join(r.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 // until waits for something that other processes do.

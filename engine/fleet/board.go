@@ -72,8 +72,14 @@ func (b *Board) Assign(id string, a Assignment) bool {
 	return before.Drained != a.Drained || !slices.Equal(before.Queues, a.Queues)
 }
 
-// Begin notes the beginning of an attempt.
+// Begin notes the beginning of an attempt. The attempt of an earlier worker of the same box has ended: a box has one
+// worker.
 func (p *Posted) Begin(id string, box Box, at time.Time) *Attempt {
+	for _, a := range p.Attempts {
+		if a.Over == "" && a.Box.ID() == box.ID() && a.Box.Instance != box.Instance {
+			a.Over = "its worker was started again"
+		}
+	}
 	a := &Attempt{ID: id, Box: box, Number: len(p.Attempts) + 1, Began: at}
 	p.Attempts = append(p.Attempts, a)
 	return a

@@ -194,3 +194,20 @@ func BenchmarkArrange(b *testing.B) {
 		}
 	}
 }
+
+// TestBegin_Again has the worker of a box come back after it was killed: what it played before has no result any more.
+// What another box plays has.
+func TestBegin_Again(t *testing.T) {
+	b := NewBoard([]Job{jobOn("1", "sim")})
+	x, y := box("x", "sim"), box("y", "sim")
+	first, other := b.Jobs[0].Begin("a1", x, noon), b.Jobs[0].Begin("a2", y, noon)
+	same := b.Jobs[0].Begin("a3", x, noon)
+	if first.Over != "" {
+		t.Errorf("the worker is the same, but its first attempt is over: %s", first.Over)
+	}
+	x.Instance = "x2"
+	again := b.Jobs[0].Begin("a4", x, noon)
+	if first.Over != "its worker was started again" || same.Over != first.Over || other.Over != "" || again.Over != "" {
+		t.Errorf("over: %q, %q, of another box %q, of the new worker %q", first.Over, same.Over, other.Over, again.Over)
+	}
+}

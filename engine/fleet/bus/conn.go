@@ -10,12 +10,14 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
 
+	"homellm/engine/crash"
 	"homellm/engine/exit"
 	"homellm/engine/fleet"
 )
@@ -26,6 +28,9 @@ type Conn struct {
 	js     jetstream.JetStream
 	key    Key
 	closed chan struct{} // closed when the connection has ended for good
+
+	mu      sync.Mutex
+	renewed chan struct{} // closed when the connection is made again; the next time it is another one
 }
 
 // Dial connects to a fleet. An empty address means that of the key. Warn is told when the connection breaks.
@@ -33,7 +38,7 @@ func Dial(ctx context.Context, address string, key Key, warn func(format string,
 	if address == "" {
 		address = key.Address
 	}
-	c := &Conn{key: key, closed: make(chan struct{})}
+	c := &Conn{key: key, closed: make(chan struct{}), renewed: make(chan struct{})}
 	options, err := c.options(warn)
 	if err != nil {
 		return nil, err
@@ -78,7 +83,10 @@ func (c *Conn) options(warn func(format string, args ...any)) ([]nats.Option, er
 				warn("the connection to the fleet broke: %v; it is made again", err)
 			}
 		}),
-		nats.ReconnectHandler(func(*nats.Conn) { warn("the connection to the fleet is back") }),
+		nats.ReconnectHandler(func(*nats.Conn) {
+			c.renew()
+			warn("the connection to the fleet is back")
+		}),
 		nats.ClosedHandler(func(*nats.Conn) { close(c.closed) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			if errors.Is(err, nats.ErrPermissionViolation) {
@@ -94,6 +102,52 @@ func (c *Conn) options(warn func(format string, args ...any)) ([]nats.Option, er
 		options = append(options, nats.Secure(&tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}))
 	}
 	return options, nil
+}
+
+// renew tells those who wait for an answer that it was lost with the connection.
+func (c *Conn) renew() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.renewed)
+	c.renewed = make(chan struct{})
+}
+
+// broke is closed when the connection that is there now has broken and was made again.
+func (c *Conn) broke() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.renewed
+}
+
+// errBroke says that an answer will not come any more.
+var errBroke = errors.New("the connection broke before the answer came")
+
+// answer is for a question whose answer comes within a time, or gets lost with the connection.
+func (c *Conn) answer(ctx context.Context, within time.Duration) (context.Context, func()) {
+	ctx, done := context.WithTimeout(ctx, within)
+	ctx, lost := context.WithCancelCause(ctx)
+	broke := c.broke()
+	stop := make(chan struct{})
+	crash.Go(func() {
+		select {
+		case <-broke:
+			lost(errBroke)
+		case <-stop:
+		}
+	})
+	return ctx, sync.OnceFunc(func() {
+		close(stop)
+		lost(nil)
+		done()
+	})
+}
+
+// publish sends a message, and returns when it is stored.
+func (c *Conn) publish(ctx context.Context, subject string, data []byte,
+	opts ...jetstream.PublishOpt) (*jetstream.PubAck, error) {
+	asking, done := c.answer(ctx, 5*time.Second)
+	defer done()
+	return c.js.Publish(asking, subject, data, opts...)
 }
 
 // unreached explains why no connection was made.
@@ -128,7 +182,7 @@ func (c *Conn) makeStreams(ctx context.Context) error {
 		}
 	}
 	if _, _, err := c.read(ctx, stateStream, aboutSubject); errors.Is(err, errNone) {
-		_, err = c.js.Publish(ctx, aboutSubject, []byte(strconv.Itoa(fleet.Protocol)))
+		_, err = c.publish(ctx, aboutSubject, []byte(strconv.Itoa(fleet.Protocol)))
 		return err
 	}
 	return nil
@@ -153,9 +207,9 @@ var errNone = errors.New("there is no such message")
 // read returns the latest message with a subject, and its number in the stream. The subject is part of what is asked
 // for, so that the permissions of a key can tell subjects apart.
 func (c *Conn) read(ctx context.Context, stream, subject string) ([]byte, uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	m, err := c.nc.RequestWithContext(ctx, "$JS.API.DIRECT.GET."+stream+"."+subject, nil)
+	asking, done := c.answer(ctx, 10*time.Second)
+	defer done()
+	m, err := c.nc.RequestWithContext(asking, "$JS.API.DIRECT.GET."+stream+"."+subject, nil)
 	if err != nil {
 		return nil, 0, fmt.Errorf("reading %s: %w", subject, err)
 	}

@@ -147,7 +147,7 @@ func (c *Coordinator) Play(ctx context.Context, cells []*dsl.Cell, elapsed func(
 	if len(cells) == 0 {
 		return nil
 	}
-	err := c.begin(ctx, cells)
+	err := c.insist(ctx, func() error { return c.begin(ctx, cells) })
 	if err == nil {
 		err = c.follow(ctx)
 	}
@@ -162,6 +162,30 @@ func (c *Coordinator) Play(ctx context.Context, cells []*dsl.Cell, elapsed func(
 	c.failRest(err)
 	return err
 }
+
+// insist tries something again until the fleet can do it.
+func (c *Coordinator) insist(ctx context.Context, do func() error) error {
+	for said := ""; ; {
+		err := do()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		if text := err.Error(); text != said {
+			c.Say("waiting for the fleet: %s", text)
+			said = text
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-c.Conn.closed:
+			return errClosed
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// errClosed says that the connection has ended for good.
+var errClosed = exit.Errorf(exit.Environment, "", "the fleet closed the connection: the key was revoked")
 
 // begin puts up the jobs and makes the run known.
 func (c *Coordinator) begin(ctx context.Context, cells []*dsl.Cell) error {
@@ -198,7 +222,7 @@ func (c *Coordinator) tell(ctx context.Context) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	ack, err := c.Conn.js.Publish(ctx, runSubject(c.Run), data)
+	ack, err := c.Conn.publish(ctx, runSubject(c.Run), data)
 	if err != nil {
 		return 0, fmt.Errorf("making the run known: %w", err)
 	}
@@ -216,6 +240,16 @@ const ahead = 16 * part
 // there already.
 func (c *Coordinator) listen(ctx context.Context) (news chan jetstream.Msg, before uint64, err error) {
 	news = make(chan jetstream.Msg, 16)
+	var readings []jetstream.ConsumeContext
+	defer func() {
+		for _, reading := range readings {
+			if err != nil {
+				reading.Stop()
+			} else {
+				context.AfterFunc(ctx, crash.Guarded(reading.Stop))
+			}
+		}
+	}()
 	for stream, subjects := range map[string][]string{
 		stateStream: {setSubject("*.*"), overSubject(c.Run)},
 		boxesStream: {"fleet.from.*.box.*"}, playsStream: {"fleet.from.*.play.*." + c.Run + ".>"},
@@ -234,7 +268,7 @@ func (c *Coordinator) listen(ctx context.Context) (news chan jetstream.Msg, befo
 		if err != nil {
 			return nil, 0, fmt.Errorf("reading %s: %w", stream, err)
 		}
-		context.AfterFunc(ctx, crash.Guarded(reading.Stop))
+		readings = append(readings, reading)
 	}
 	return news, before, nil
 }
@@ -243,8 +277,12 @@ func (c *Coordinator) listen(ctx context.Context) (news chan jetstream.Msg, befo
 func (c *Coordinator) follow(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	news, before, err := c.listen(ctx)
-	if err != nil {
+	var news chan jetstream.Msg
+	var before uint64
+	if err := c.insist(ctx, func() (err error) {
+		news, before, err = c.listen(ctx)
+		return err
+	}); err != nil {
 		return err
 	}
 	tick := time.NewTicker(leastPause)
@@ -260,7 +298,7 @@ func (c *Coordinator) follow(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-c.Conn.closed:
-			return exit.Errorf(exit.Environment, "", "the fleet closed the connection: the key was revoked")
+			return errClosed
 		case m := <-news:
 			before = max(before, 1) - 1
 			if err := c.hear(m); err != nil {

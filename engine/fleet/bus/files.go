@@ -33,7 +33,7 @@ func (c *Conn) upload(ctx context.Context, files []File) ([]fleet.Document, erro
 			Token: hex.EncodeToString(secret[:])}
 		for rest := f.Data; len(rest) > 0; d.Parts++ {
 			n := min(len(rest), part)
-			if _, err := c.js.Publish(ctx, fileSubject(d.Token, d.Parts), rest[:n]); err != nil {
+			if _, err := c.publish(ctx, fileSubject(d.Token, d.Parts), rest[:n]); err != nil {
 				return nil, fmt.Errorf("sending %s: %w", f.Name, err)
 			}
 			rest = rest[n:]

@@ -137,7 +137,7 @@ func (c *Conn) Cancel(ctx context.Context, name string) (fleet.Run, error) {
 	r.State = fleet.Cancelled
 	data, err := json.Marshal(r)
 	if err == nil {
-		_, err = c.js.Publish(ctx, runSubject(r.ID), data)
+		_, err = c.publish(ctx, runSubject(r.ID), data)
 	}
 	if err != nil {
 		return r, unread(err)

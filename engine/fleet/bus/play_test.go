@@ -83,6 +83,25 @@ func TestPlay_BrokerRestarts(t *testing.T) {
 	}
 }
 
+// TestPlay_BrokerAway has the broker be away when a run begins: the coordinator waits for it.
+func TestPlay_BrokerAway(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.join("attic", write)
+	c, cells := r.coordinator()
+	r.stop()
+	c.Say = func(format string, args ...any) {
+		r.say(format, args...)
+		if strings.HasPrefix(format, "waiting for the fleet") {
+			r.serve()
+			c.Say = r.say
+		}
+	}
+	if p := r.play(c, cells); p.boxes["attic"] != 6 {
+		t.Errorf("played on %v", p.boxes)
+	}
+}
+
 // TestPlay_Resumed has a coordinator end in the middle of a run. Another one takes what was played meanwhile, at
 // instants after those that the journal has by then.
 func TestPlay_Resumed(t *testing.T) {

@@ -104,8 +104,8 @@ const together = 1000
 // post sends many messages and returns their numbers. A message that does not follow the one that it should has none:
 // somebody else sent one.
 func (c *Conn) post(ctx context.Context, all []posting) ([]uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
+	ctx, done := c.answer(ctx, 30*time.Second)
+	defer done()
 	var out []uint64
 	for part := range slices.Chunk(all, together) {
 		sent := make([]jetstream.PubAckFuture, len(part))
@@ -126,7 +126,7 @@ func (c *Conn) post(ctx context.Context, all []posting) ([]uint64, error) {
 				}
 				out = append(out, 0)
 			case <-ctx.Done():
-				return nil, ctx.Err()
+				return nil, context.Cause(ctx)
 			}
 		}
 	}
@@ -193,7 +193,7 @@ func (c *Conn) drain(ctx context.Context, b fleet.Box) error {
 		if err != nil {
 			return err
 		}
-		_, err = c.js.Publish(ctx, setSubject(b.ID()), changed, jetstream.WithExpectLastSequencePerSubject(seq))
+		_, err = c.publish(ctx, setSubject(b.ID()), changed, jetstream.WithExpectLastSequencePerSubject(seq))
 		if _, other := wrongLast(err); !other {
 			return err
 		}
@@ -281,7 +281,7 @@ func (c *Coordinator) interrupt() {
 
 // over ends a run: its jobs are played no more, and what was played of them is removed.
 func (c *Conn) over(ctx context.Context, run, why string) error {
-	if _, err := c.js.Publish(ctx, overSubject(run), []byte(why)); err != nil {
+	if _, err := c.publish(ctx, overSubject(run), []byte(why)); err != nil {
 		return err
 	}
 	for stream, subject := range map[string]string{

@@ -47,7 +47,8 @@ func (b Broker) Serve(ctx context.Context, ready func(address string)) error {
 		return &server.Options{
 			ServerName: "homellm-fleet", Host: host, Port: port, NoSigs: true,
 			JetStream: true, StoreDir: b.Store.path("streams"), DisableJetStreamBanner: true,
-			MaxPayload: 1 << 20, TLSConfig: secure, TLS: secure != nil, TLSTimeout: 10, Nkeys: users(m),
+			PingInterval: 10 * time.Second, // a job that is sent to a box that is cut off waits for the end of its lease
+			MaxPayload:   1 << 20, TLSConfig: secure, TLS: secure != nil, TLSTimeout: 10, Nkeys: users(m),
 		}
 	}
 	s, err := server.NewServer(options(admitted))

@@ -4,8 +4,6 @@ package bus
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,7 +33,7 @@ type taken struct {
 	*Box
 	msg     *nats.Msg
 	job     fleet.Job
-	dir     string
+	dir     string // of the attempt; empty: it is still to be played
 	subject string
 	last    uint64 // number of the latest message of the play
 	sent    int64  // bytes of the journal
@@ -62,12 +60,18 @@ func (w *Box) take(ctx context.Context, m *nats.Msg) {
 		w.answer(m, "+ACK")
 		return
 	}
+	w.claims(m)
+	defer w.unclaims()
 	w.setPlaying(ctx, t.job.Run)
 	defer w.setPlaying(ctx, "")
-	w.Say("playing %s of run %s", t.job.Name(), t.job.Run)
+	if t.dir = t.finished(); t.dir == "" {
+		w.Say("playing %s of run %s", t.job.Name(), t.job.Run)
+	} else {
+		w.Say("sending again what was played of %s of run %s", t.job.Name(), t.job.Run)
+	}
 	switch err := t.playAndSend(ctx); {
 	case err == nil, errors.Is(err, errOver):
-		t.confirm()
+		t.confirm(context.WithoutCancel(ctx))
 	case ctx.Err() != nil:
 		w.answer(m, "-NAK")
 	default:
@@ -92,9 +96,18 @@ func (w *Box) setPlaying(ctx context.Context, run string) {
 }
 
 // confirm takes the job out of its queue. If the broker cannot be reached, the job is offered again after a while.
-func (t *taken) confirm() {
-	if _, err := t.Conn.nc.Request(t.msg.Reply, []byte("+ACK"), 5*time.Second); err != nil {
-		t.Say("%s of run %s: the fleet did not confirm that it is played: %v", t.job.Name(), t.job.Run, err)
+func (t *taken) confirm(ctx context.Context) {
+	for tries := 0; ; tries++ {
+		asking, done := t.Conn.answer(ctx, 5*time.Second)
+		_, err := t.Conn.nc.RequestWithContext(asking, t.msg.Reply, []byte("+ACK"))
+		done()
+		if err == nil {
+			return
+		}
+		if tries > 1 || ctx.Err() != nil {
+			t.Say("%s of run %s: the fleet did not confirm that it is played: %v", t.job.Name(), t.job.Run, err)
+			return
+		}
 	}
 }
 
@@ -107,18 +120,13 @@ const finishedFile = "finished"
 // playAndSend plays the job and sends its journal while it grows. A job that this box has played before, and whose
 // result got lost on the way, is only sent again.
 func (t *taken) playAndSend(ctx context.Context) error {
-	var id [4]byte
-	if _, err := rand.Read(id[:]); err != nil {
-		return err
-	}
-	t.subject = playSubject(t.About, t.job, hex.EncodeToString(id[:]))
-	t.dir = filepath.Join(t.Dir, t.job.Run+"-"+t.job.ID)
-	_, err := os.Stat(filepath.Join(t.dir, finishedFile))
-	before := err == nil
+	attempt := random()
+	t.subject = playSubject(t.About, t.job, attempt)
+	before := t.dir != ""
 	if !before {
-		if err := os.RemoveAll(t.dir); err != nil {
-			return err
-		}
+		// Of its own: the process that played an earlier attempt may still be about to end.
+		t.clear()
+		t.dir = t.folderOf(attempt)
 	}
 	if err := t.publish(ctx, kindBegun, fleet.Begun{Box: t.About}); err != nil {
 		return err
@@ -132,6 +140,7 @@ func (t *taken) playAndSend(ctx context.Context) error {
 	defer holding.Wait()
 	defer stop(nil)
 	following.Go(crash.Guarded(func() { t.follow(ctx, ended) }))
+	var err error
 	if !before {
 		err = t.play(ctx)
 	}
@@ -169,6 +178,28 @@ func (t *taken) play(ctx context.Context) error {
 	return os.WriteFile(filepath.Join(t.dir, finishedFile), nil, 0o600)
 }
 
+// folderOf is the folder of an attempt.
+func (t *taken) folderOf(attempt string) string {
+	return filepath.Join(t.Dir, t.job.Run+"-"+t.job.ID+"-"+attempt)
+}
+
+// finished is the folder of an attempt that was played to its end here; empty: there is none.
+func (t *taken) finished() string {
+	found, _ := filepath.Glob(filepath.Join(t.folderOf("*"), finishedFile)) // the pattern is a good one
+	if len(found) == 0 {
+		return ""
+	}
+	return filepath.Dir(found[0])
+}
+
+// clear removes what earlier attempts left.
+func (t *taken) clear() {
+	found, _ := filepath.Glob(t.folderOf("*")) // the pattern is a good one
+	for _, dir := range found {
+		_ = os.RemoveAll(dir) // when the run is over, if not now
+	}
+}
+
 // within notes a sign of life of the player.
 func (t *taken) within(d time.Duration) {
 	t.mu.Lock()
@@ -189,6 +220,7 @@ func (t *taken) hold(ctx context.Context, stop context.CancelCauseFunc) {
 	defer tick.Stop()
 	for {
 		t.answer(t.msg, "+WPI")
+		t.holds()
 		select {
 		case <-ctx.Done():
 			return
@@ -275,7 +307,7 @@ func (t *taken) publishData(ctx context.Context, kind string, data []byte) error
 		m := nats.NewMsg(t.subject)
 		m.Data = data
 		m.Header.Set(kindHeader, kind)
-		sending, cancel := context.WithTimeout(ctx, 10*time.Second)
+		sending, cancel := t.Conn.answer(ctx, 10*time.Second)
 		ack, err := t.Conn.js.PublishMsg(sending, m, jetstream.WithExpectLastSequencePerSubject(t.last))
 		cancel()
 		if err == nil {

@@ -4,8 +4,6 @@ package bus
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,11 +30,13 @@ type Player func(ctx context.Context, job fleet.Job, dir string, within func(tim
 type Box struct {
 	Conn  *Conn
 	About fleet.Box
-	Dir   string // for the files and journals of jobs
+	Dir   string // for the files and journals of jobs; no other worker has it
 	Play  Player
 	Offer func(context.Context) []string // the profiles that it can play on now
 	Say   func(format string, args ...any)
 
+	folder  string // how the instances begin that had the folder
+	restart bool   // the latest one that the fleet knows had it
 	mu      sync.Mutex
 	playing string // the run; empty: it plays none
 	seq     uint64 // of its latest description
@@ -44,12 +44,12 @@ type Box struct {
 
 // Join takes jobs until the context is cancelled or the key is revoked.
 func (w *Box) Join(ctx context.Context) error {
-	var id [8]byte
-	if _, err := rand.Read(id[:]); err != nil {
-		return err
+	w.About.Key, w.About.Protocol = w.Conn.key.Name, fleet.Protocol
+	err := os.MkdirAll(w.Dir, 0o700)
+	if err == nil {
+		err = w.name()
 	}
-	w.About.Key, w.About.Instance, w.About.Protocol = w.Conn.key.Name, hex.EncodeToString(id[:]), fleet.Protocol
-	if err := os.MkdirAll(w.Dir, 0o700); err != nil {
+	if err != nil {
 		return exit.Errorf(exit.Environment, "", "%w", err)
 	}
 	w.offer(ctx)
@@ -64,6 +64,11 @@ func (w *Box) Join(ctx context.Context) error {
 	beating, stop := context.WithCancelCause(ctx)
 	var heart sync.WaitGroup
 	heart.Go(crash.Guarded(func() { w.beat(beating, stop) }))
+	if w.restart {
+		w.resume(beating)
+	} else {
+		w.unclaims() // of another fleet
+	}
 	err = w.work(beating, news)
 	stop(nil)
 	heart.Wait()
@@ -83,7 +88,8 @@ func (w *Box) register(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !before.Left { // it may have been killed: then it does not describe itself again
+	w.restart = w.ours(before.Instance)
+	if !before.Left && !w.restart { // it may have been killed: then it does not describe itself again
 		w.Say("a box named %q was there before: waiting whether it still is", w.About.Name)
 		select {
 		case <-ctx.Done():
@@ -117,7 +123,7 @@ func (w *Box) describe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ack, err := w.Conn.js.Publish(ctx, boxSubject(about), data, jetstream.WithExpectLastSequencePerSubject(w.seq))
+	ack, err := w.Conn.publish(ctx, boxSubject(about), data, jetstream.WithExpectLastSequencePerSubject(w.seq))
 	if last, wrong := wrongLast(err); wrong {
 		w.seq = last
 		return errTaken
@@ -229,7 +235,8 @@ func (w *Box) work(ctx context.Context, news *nats.Subscription) error {
 	return context.Cause(ctx)
 }
 
-// ask waits for a job from any of the queues, until there is news about those. No job is no error.
+// ask waits for a job from any of the queues, until there is news about those or the question got lost with the
+// connection. No job is no error.
 func (w *Box) ask(ctx context.Context, queues []string, news *nats.Subscription) (*nats.Msg, error) {
 	replies := w.Conn.nc.NewInbox()
 	jobs := make(chan *nats.Msg, 64)
@@ -246,6 +253,7 @@ func (w *Box) ask(ctx context.Context, queues []string, news *nats.Subscription)
 	if err != nil {
 		return nil, err
 	}
+	broke := w.Conn.broke()
 	for _, queue := range queues {
 		if err := w.Conn.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+jobsStream+"."+queue, replies, question); err != nil {
 			return nil, err
@@ -264,6 +272,8 @@ func (w *Box) ask(ctx context.Context, queues []string, news *nats.Subscription)
 		case <-waiting.Done():
 			return nil, nil
 		case <-changed:
+			return nil, nil
+		case <-broke:
 			return nil, nil
 		case m := <-jobs:
 			if m.Header.Get("Status") == "" {
