@@ -113,7 +113,7 @@ func (r fleetRig) keep(name string, last func(code int) bool, args func() []stri
 // once runs the process to its end, or says that it is not started again.
 func (k *kept) once() bool {
 	var out bytes.Buffer
-	c := exec.Command("homellm", k.args()...) //nolint:noctx // it is ended by its cleanup
+	c := exec.Command("homellm", k.args()...)
 	c.Dir, c.Env, c.Stdout, c.Stderr, c.WaitDelay = k.dir, k.env, &out, k, 10*time.Second
 	k.mu.Lock()
 	if k.over {
