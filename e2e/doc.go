@@ -14,7 +14,7 @@
 //     hundred times
 //   - gateways.sh: the same behind LiteLLM's proxy, behind nginx and behind a server that no table knows, and Ollama
 //     with the same model
-//   - vllm.sh: vLLM on the processor, with the same model
+//   - vllm.sh: vLLM on the processor, with the same model, and with a model that embeds for llama-server
 //
 // HOMELLM_E2E_FURTHER=1 plays further set-ups of them, which .ci/nightly does. HOMELLM_E2E_SEEN=1 records in the folder
 // seen what they show, of which docs/servers.md is made: go test ./e2e -update.

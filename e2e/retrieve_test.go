@@ -104,6 +104,7 @@ func vectorOf(t *testing.T, address, text string) []float64 {
 	if err != nil {
 		t.Fatal(err)
 	}
+	q.Header.Set("Content-Type", "application/json")
 	resp, err := http.DefaultClient.Do(q)
 	if err != nil {
 		t.Fatal(err)

@@ -24,14 +24,20 @@ import (
 // startVLLM starts a vLLM on the processor with the small model. It is stopped when the test ends.
 func startVLLM(t *testing.T, flags ...string) (address string) {
 	t.Helper()
+	return serveVLLM(t, "HOMELLM_E2E_VLLM_MODEL", append([]string{"--served-model-name", "smol", "--max-model-len", "4096",
+		"--dtype", "bfloat16"}, flags...)...)
+}
+
+// serveVLLM starts a vLLM on the processor with the model that a variable names.
+func serveVLLM(t *testing.T, variable string, flags ...string) (address string) {
+	t.Helper()
 	const suite = "e2e/engines/vllm.sh"
-	program, model := needs(t, "HOMELLM_E2E_VLLM", suite), needs(t, "HOMELLM_E2E_VLLM_MODEL", suite)
+	program, model := needs(t, "HOMELLM_E2E_VLLM", suite), needs(t, variable, suite)
 	listen := freeAddress(t)
 	_, port, _ := strings.Cut(listen, ":")
 	start(t, host.Spec{
 		Name: "vllm", Address: listen, Timeout: 20 * time.Minute,
-		Argv: append([]string{program, "serve", model, "--served-model-name", "smol", "--host", "127.0.0.1", "--port", port,
-			"--max-model-len", "4096", "--dtype", "bfloat16", "--enforce-eager"}, flags...),
+		Argv: append([]string{program, "serve", model, "--host", "127.0.0.1", "--port", port, "--enforce-eager"}, flags...),
 		// One thread: two wait for each other by spinning, and starve the client.
 		Env: []string{"HF_HUB_OFFLINE=1", "VLLM_CPU_KVCACHE_SPACE=1", "VLLM_CPU_OMP_THREADS_BIND=nobind", "OMP_NUM_THREADS=1",
 			"VLLM_NO_USAGE_STATS=1", "VLLM_SERVER_DEV_MODE=1", "PATH=" + filepath.Dir(program) + ":" + os.Getenv("PATH")},
