@@ -110,15 +110,19 @@ const blind = 1 / 1.96
 
 // why says what an inferred count of cached tokens rests on, and how far the curve has moved since.
 func (f *coldFit) why() string {
-	why := fmt.Sprintf("the server reports no cached tokens; by the time to the first token, as %d cold prompts of %.0f "+
-		"to %.0f tokens predict it (± %.1f %%, 95 %%)", f.prompts, f.shortest, f.longest, 196*f.curve.Spread)
-	if f.curve.Spread >= blind {
-		why += ", which is too far apart to tell how much was cached"
-	}
-	slower, faster := 0.0, 0.0
+	spread, slower, faster := 0.0, 0.0, 0.0
 	for _, q := range f.now {
 		more, less := q.Since()
-		slower, faster = max(slower, more), max(faster, less)
+		spread, slower, faster = max(spread, q.Spread), max(slower, more), max(faster, less)
+	}
+	if len(f.now) == 0 {
+		spread = f.curve.Spread
+	}
+	why := fmt.Sprintf("the server reports no cached tokens; by the time to the first token, as %d cold prompts of %.0f "+
+		"to %.0f tokens and those between the repeats predict it (± %.1f %%, 95 %%)", f.prompts, f.shortest, f.longest,
+		196*spread)
+	if spread >= blind {
+		why += ", which is too far apart to tell how much was cached"
 	}
 	if slower > 0 || faster > 0 {
 		why += fmt.Sprintf("; others since then took up to %.0f %% more and %.0f %% less, which it allows for", 100*slower,

@@ -150,7 +150,7 @@ func (c *Cell) curve(repeat int) stats.Quadratic {
 			tokens, ms = append(tokens, float64(*q.Usage.Prompt)), append(ms, took.High)
 		}
 	}
-	f.now[repeat] = f.curve.Moved(tokens, ms)
+	f.now[repeat] = f.curve.At(tokens, ms)
 	return f.now[repeat]
 }
 

@@ -13,10 +13,11 @@ type Quadratic struct {
 	Flat         float64 // y at which both parts of the error are equal; 0: errors are proportional to y
 	Misfit       float64 // by how much a curve through the others misses a point, as a share of y
 	cov          [3][3]float64
-	free         float64 // degrees of freedom
-	times        float64 // Student's quantile of 97.5 % for them
-	worst        float64 // largest residual, as the logarithm of a factor, divided by the scale there
-	below, above float64 // between which the curve lies since it has moved, as logarithms of factors; 0 and 0: it has not
+	free         float64   // degrees of freedom
+	times        float64   // Student's quantile of 97.5 % for them
+	x, y         []float64 // the points
+	worst        float64   // largest residual, as the logarithm of a factor, divided by the scale there
+	below, above float64   // between which the curve lies since it has moved, as logarithms of factors; 0 and 0: it has not
 }
 
 // terms are the factors of A, B and C in a value.
@@ -45,6 +46,7 @@ func FitQuadratic(x, y []float64) (Quadratic, bool) {
 	if !ok || q.B <= 0 {
 		return q, false
 	}
+	q.x, q.y = x, y
 	q.Misfit, q.times = misfit(x, y, count, q.Flat), Student(0.975, q.free)
 	for i := range x {
 		if fitted := q.at(x[i]); fitted > 0 {

@@ -1,6 +1,35 @@
 package stats
 
-import "math"
+import (
+	"math"
+	"slices"
+)
+
+// leastOwn is how many points of another time make a curve of their own.
+const leastOwn = 16
+
+// At returns the curve at the time of other points. That is this curve moved to them; or, if that is narrower, the one
+// that they make together with the points of this curve, if their level is the same, or the one that they make alone,
+// if they are many and reach as far.
+func (q Quadratic) At(x, y []float64) Quadratic {
+	longest := slices.Max(q.x)
+	best := q.Moved(x, y)
+	try := func(x, y []float64) {
+		if own, ok := FitQuadratic(x, y); ok && own.width(longest) < best.width(longest) {
+			best = own
+		}
+	}
+	if best.below == 0 && best.above == 0 {
+		try(slices.Concat(q.x, x), slices.Concat(q.y, y))
+	}
+	if len(x) >= leastOwn && slices.Max(x) >= longest {
+		try(x, y)
+	}
+	return best
+}
+
+// width is how far apart the bounds of a value lie, as the logarithm of a factor.
+func (q Quadratic) width(x float64) float64 { return 2*q.reach(x, x, 1) + q.above - q.below }
 
 // Moved returns the curve as points show it that were measured at another time. If one level explains all of them, the
 // curve has that level: it is moved there, unless the first points explain it as well. If no level does, the conditions
