@@ -84,7 +84,34 @@ func ended(ctx context.Context, err error) error {
 
 func newFleetKey(p process) *cobra.Command {
 	c := &cobra.Command{Use: "key", Short: "Add, list and revoke the keys of a fleet, on the machine of its broker"}
-	c.AddCommand(newFleetKeyAdd(p), newFleetKeyList(p), newFleetKeyRevoke(p))
+	c.AddCommand(newFleetKeyInit(p), newFleetKeyAdd(p), newFleetKeyList(p), newFleetKeyRevoke(p))
+	return c
+}
+
+func newFleetKeyInit(p process) *cobra.Command {
+	var store storeFlag
+	var authorities string
+	c := &cobra.Command{
+		Use:   "init ADDRESS[,ADDRESS...]",
+		Short: "Make the first keys of a fleet whose brokers are NATS servers of your own",
+		Long: `init makes the keys operator.key and worker.key of a fleet whose brokers are not
+homellm fleet serve, but NATS servers with JetStream at these addresses. The file
+users.conf beside them has the keys and what each may do, for the configuration of
+the servers; key add and key revoke change it, and the servers read it again with
+nats-server --signal reload.`,
+		Example: `  homellm fleet key init nats://a:4222,nats://b:4222,nats://c:4222 --store fleet`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := (bus.Store{Dir: store.dir}).Outside(args[0], authorities); err != nil {
+				return err
+			}
+			p.sayPath("%s", store.dir)
+			return nil
+		},
+	}
+	c.Flags().StringVar(&authorities, "ca", "", "PEM file of who vouches for the servers' certificates (default: those "+
+		"whom the machine of the key trusts)")
+	store.add(c, p)
 	return c
 }
 
@@ -159,11 +186,13 @@ func columns(w io.Writer, head string, rows int, row func(int) string) error {
 }
 
 // operatorFlags say which fleet a command looks at.
-type operatorFlags struct{ url, key string }
+type operatorFlags struct{ url, key, creds string }
 
 func (o *operatorFlags) add(c *cobra.Command, p process) {
 	c.Flags().StringVar(&o.url, "fleet", "", "address of the fleet (default: that of the key)")
 	c.Flags().StringVar(&o.key, "key", filepath.Join(p.configDir, "fleet", "operator.key"), "file of an operator's key")
+	c.Flags().StringVar(&o.creds, "creds", "", "in its place: file of the credentials of a user of NATS")
+	c.MarkFlagsMutuallyExclusive("key", "creds")
 }
 
 // looking makes a command that asks the fleet.
@@ -171,7 +200,7 @@ func looking(p process, use, short string, args cobra.PositionalArgs,
 	look func(context.Context, *bus.Conn, []string) error) *cobra.Command {
 	var o operatorFlags
 	c := &cobra.Command{Use: use, Short: short, Args: args, RunE: func(c *cobra.Command, args []string) error {
-		conn, err := dialFleet(c.Context(), p, o.url, o.key)
+		conn, err := dialFleet(c.Context(), p, o)
 		if err != nil {
 			return err
 		}

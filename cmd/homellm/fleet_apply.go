@@ -25,7 +25,7 @@ import (
 
 // fleetFlags are the flags of apply that play on a fleet.
 type fleetFlags struct {
-	url, key string
+	operatorFlags
 	*fleetSession
 	told func(engine.Progress) // of a worker: the progress goes there
 }
@@ -41,20 +41,28 @@ type fleetSession struct {
 func (f *fleetFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.url, "fleet", "", "play on the boxes of the fleet at this address, such as nats://box:4222")
 	c.Flags().StringVar(&f.key, "key", "", "with --fleet: file of an operator's key")
-	c.MarkFlagsRequiredTogether("fleet", "key")
+	c.Flags().StringVar(&f.creds, "creds", "", "in its place: file of the credentials of a user of NATS")
+	c.MarkFlagsMutuallyExclusive("key", "creds")
 	for _, other := range []string{"url", "budget", "keep-raw", "watch"} {
 		c.MarkFlagsMutuallyExclusive("fleet", other)
 	}
 }
 
-func (f fleetFlags) asked() bool { return f.url != "" }
+func (f fleetFlags) asked() bool { return f.url != "" || f.key != "" || f.creds != "" }
 
 // decides says whether a fleet decides, or has decided, which machine plays a cell.
 func (f fleetFlags) decides() bool { return f.asked() || f.told != nil }
 
 // open connects to the fleet and reads which boxes are there. The files of the scenarios are noted as they are read.
 func (f *fleetFlags) open(ctx context.Context, p process, named []dsl.File) (func(), error) {
-	conn, err := dialFleet(ctx, p, f.url, f.key)
+	switch {
+	case f.url == "":
+		return nil, exit.Errorf(exit.Usage, "add --fleet nats://box:4222",
+			"--key and --creds say who plays on a fleet, not on which")
+	case f.key == "" && f.creds == "":
+		return nil, exit.Errorf(exit.Usage, "add --key FILE, or --creds FILE", "--fleet needs the key of an operator")
+	}
+	conn, err := dialFleet(ctx, p, f.operatorFlags)
 	if err != nil {
 		return nil, err
 	}
@@ -139,19 +147,33 @@ func (f fleetFlags) again() []string {
 	if !f.asked() {
 		return nil
 	}
+	if f.creds != "" {
+		return []string{"--fleet=" + f.url, "--creds=" + f.creds}
+	}
 	return []string{"--fleet=" + f.url, "--key=" + f.key}
 }
 
-// dialFleet connects with a key from a file. An empty address means that of the key.
-func dialFleet(ctx context.Context, p process, address, path string) (*bus.Conn, error) {
-	key, err := bus.ReadKey(path)
+// dialFleet connects as an operator. An empty address means that of the key.
+func dialFleet(ctx context.Context, p process, o operatorFlags) (*bus.Conn, error) {
+	key, err := fleetKey(o, bus.Operator)
 	if err != nil {
 		return nil, err
 	}
-	if key.Role != bus.Operator {
-		return nil, exit.Errorf(exit.Usage, "name the file of an operator's key", "%s is the key of a %s", path, key.Role)
+	return bus.Dial(ctx, o.url, key, p.say)
+}
+
+// fleetKey reads a key, or credentials in its place, for a role.
+func fleetKey(o operatorFlags, role bus.Role) (bus.Key, error) {
+	if o.creds != "" {
+		return bus.Credentials(o.creds, o.url, role)
 	}
-	return bus.Dial(ctx, address, key, p.say)
+	key, err := bus.ReadKey(o.key)
+	if err == nil && key.Role != role {
+		article := map[bus.Role]string{bus.Worker: "a", bus.Operator: "an"}
+		err = exit.Errorf(exit.Usage, fmt.Sprintf("name the file of %s %s's key", article[role], role),
+			"%s is the key of %s %s", o.key, article[key.Role], key.Role)
+	}
+	return key, err
 }
 
 // carried is the folder of a scenario. It notes which files of it are read, because the boxes need them.

@@ -31,14 +31,15 @@ import (
 
 type joinFlags struct {
 	libraryFlags
-	key, name string
-	labels    []string
+	operatorFlags
+	name   string
+	labels []string
 }
 
 func newFleetJoin(p process) *cobra.Command {
 	var f joinFlags
 	c := &cobra.Command{
-		Use:   "join [ADDRESS]",
+		Use:   "join [ADDRESS[,ADDRESS...]]",
 		Short: "Join a fleet as a box, and play jobs until Ctrl-C",
 		Long: `join makes this machine a box of the fleet. It plays one job at a time, each in a
 process of its own. The box decides what its server profiles are: those of your own
@@ -48,31 +49,26 @@ installed here. A scenario of the fleet is trusted as little as a file.`,
   homellm fleet join --key worker.key --labels gpu=3090,room=cellar --servers lab.yaml`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			address := ""
 			if len(args) > 0 {
-				address = args[0]
+				f.url = args[0]
 			}
-			return ended(c.Context(), join(c.Context(), p, address, f))
+			return ended(c.Context(), join(c.Context(), p, f))
 		},
 	}
-	f.add(c)
-	c.Flags().StringVar(&f.key, "key", "", "file of a worker's key (required)")
+	f.libraryFlags.add(c)
+	c.Flags().StringVar(&f.key, "key", "", "file of a worker's key (required, or --creds)")
+	c.Flags().StringVar(&f.creds, "creds", "", "in its place: file of the credentials of a user of NATS")
 	c.Flags().StringVar(&f.name, "name", "", "name of this box (default: that of the machine)")
 	c.Flags().StringSliceVar(&f.labels, "labels", nil, "name=value: what others should know of this box, such as gpu=3090")
-	if err := c.MarkFlagRequired("key"); err != nil {
-		panic(err) // the flag was added above
-	}
+	c.MarkFlagsOneRequired("key", "creds")
+	c.MarkFlagsMutuallyExclusive("key", "creds")
 	return c
 }
 
-func join(ctx context.Context, p process, address string, f joinFlags) error {
-	key, err := bus.ReadKey(f.key)
+func join(ctx context.Context, p process, f joinFlags) error {
+	key, err := fleetKey(f.operatorFlags, bus.Worker)
 	if err != nil {
 		return err
-	}
-	if key.Role != bus.Worker {
-		return exit.Errorf(exit.Usage, "homellm fleet key add NAME makes one", "%s is the key of an %s, not of a worker",
-			f.key, key.Role)
 	}
 	lib, err := f.load(p)
 	if err != nil {
@@ -100,7 +96,7 @@ func join(ctx context.Context, p process, address string, f joinFlags) error {
 		return err
 	}
 	defer unlock()
-	conn, err := bus.Dial(ctx, address, key, p.say)
+	conn, err := bus.Dial(ctx, f.url, key, p.say)
 	if err != nil {
 		return err
 	}

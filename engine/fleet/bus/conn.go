@@ -50,10 +50,11 @@ func Dial(ctx context.Context, address string, key Key, warn func(format string,
 		c.nc.Close()
 		return nil, err
 	}
+	began := false
 	if key.Role == Operator {
-		err = c.makeStreams(ctx)
+		began, err = c.makeStreams(ctx)
 	}
-	if err == nil {
+	if err == nil && !began {
 		err = c.sameProtocol(ctx)
 	}
 	if err != nil {
@@ -64,17 +65,8 @@ func Dial(ctx context.Context, address string, key Key, warn func(format string,
 }
 
 func (c *Conn) options(warn func(format string, args ...any)) ([]nats.Option, error) {
-	pair, err := nkeys.FromSeed([]byte(c.key.Seed))
-	if err != nil {
-		return nil, err
-	}
-	public, err := pair.PublicKey()
-	if err != nil {
-		return nil, err
-	}
 	options := []nats.Option{
 		nats.Name("homellm " + c.key.Name),
-		nats.Nkey(public, pair.Sign),
 		nats.CustomInboxPrefix(inbox(c.key.Name)),
 		nats.MaxReconnects(-1),
 		nats.PingInterval(10 * time.Second),
@@ -93,6 +85,19 @@ func (c *Conn) options(warn func(format string, args ...any)) ([]nats.Option, er
 				warn("the fleet refuses: %v", err)
 			}
 		}),
+	}
+	if c.key.creds != "" {
+		options = append(options, nats.UserCredentials(c.key.creds))
+	} else {
+		pair, err := nkeys.FromSeed([]byte(c.key.Seed))
+		if err != nil {
+			return nil, err
+		}
+		public, err := pair.PublicKey()
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, nats.Nkey(public, pair.Sign))
 	}
 	if c.key.CA != "" {
 		pool := x509.NewCertPool()
@@ -152,7 +157,7 @@ func (c *Conn) publish(ctx context.Context, subject string, data []byte,
 
 // unreached explains why no connection was made.
 func unreached(address string, err error) error {
-	hint := "is homellm fleet serve running there, and does it listen at an address that is reachable from here?"
+	hint := "is homellm fleet serve or a NATS server running there, at an address that is reachable from here?"
 	switch text := err.Error(); {
 	case errors.Is(err, nats.ErrAuthorization):
 		hint = "the key is not one of this fleet, or it was revoked: homellm fleet key list"
@@ -170,22 +175,33 @@ func (c *Conn) Close() {
 	c.nc.Close()
 }
 
-// makeStreams makes the streams that are missing.
-func (c *Conn) makeStreams(ctx context.Context) error {
-	for _, config := range streams(1) {
+// clustered is how many brokers of a cluster have each stream: one may fail.
+const clustered = 3
+
+// makeStreams makes the streams that are missing, and says whether the fleet began with that.
+func (c *Conn) makeStreams(ctx context.Context) (began bool, err error) {
+	replicas := 1
+	if c.nc.ConnectedClusterName() != "" {
+		replicas = clustered
+	}
+	for _, config := range streams(replicas) {
 		_, err := c.js.Stream(ctx, config.Name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			_, err = c.js.CreateStream(ctx, config)
 		}
+		if refusal, ok := errors.AsType[*jetstream.APIError](err); ok && replicas > 1 && refusal.Code >= 500 {
+			hint := fmt.Sprintf("a cluster needs %d brokers with JetStream, which all run when a fleet begins", replicas)
+			return false, exit.Errorf(exit.Environment, hint, "making the streams of the fleet: %w", err)
+		}
 		if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-			return exit.Errorf(exit.Environment, "", "making the streams of the fleet: %w", err)
+			return false, exit.Errorf(exit.Environment, "", "making the streams of the fleet: %w", err)
 		}
 	}
 	if _, _, err := c.read(ctx, stateStream, aboutSubject); errors.Is(err, errNone) {
 		_, err = c.publish(ctx, aboutSubject, []byte(strconv.Itoa(fleet.Protocol)))
-		return err
+		return true, err
 	}
-	return nil
+	return false, nil
 }
 
 // sameProtocol checks that the fleet speaks the protocol of this program.

@@ -7,9 +7,11 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"homellm/engine/fleet"
 )
@@ -43,6 +45,21 @@ func (c *Conn) upload(ctx context.Context, files []File) ([]fleet.Document, erro
 	return out, nil
 }
 
+// readLate reads a message that was stored a moment ago: of several brokers, the one that answers may not have it yet.
+func (c *Conn) readLate(ctx context.Context, stream, subject string) (data []byte, err error) {
+	for range 5 {
+		if data, _, err = c.read(ctx, stream, subject); !errors.Is(err, errNone) {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(300 * time.Millisecond):
+		}
+	}
+	return data, err
+}
+
 // download writes the files of a job into a folder. The names come from elsewhere: none leads out of the folder.
 func (c *Conn) download(ctx context.Context, files []fleet.Document, dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -56,7 +73,7 @@ func (c *Conn) download(ctx context.Context, files []fleet.Document, dir string)
 	for _, d := range files {
 		data := make([]byte, 0, min(max(d.Bytes, 0), 64<<20))
 		for n := range d.Parts {
-			more, _, err := c.read(ctx, filesStream, fileSubject(d.Token, n))
+			more, err := c.readLate(ctx, filesStream, fileSubject(d.Token, n))
 			if err != nil {
 				return fmt.Errorf("fetching %s: %w", d.Name, err)
 			}

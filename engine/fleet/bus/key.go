@@ -3,9 +3,11 @@
 package bus
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/nats-io/nkeys"
 
@@ -30,7 +32,8 @@ type Key struct {
 	Role    Role   `json:"role"`
 	Address string `json:"address"`
 	Seed    string `json:"seed"`
-	CA      string `json:"certificate_authority,omitempty"` // PEM; empty: the connection is not encrypted
+	CA      string `json:"certificate_authority,omitempty"` // PEM; empty: the broker decides whether to encrypt
+	creds   string // path of credentials in their place
 }
 
 // ReadKey reads the file of a key.
@@ -49,6 +52,40 @@ func ReadKey(path string) (Key, error) {
 		return Key{}, exit.Errorf(exit.Usage, "copy the file again", "%s: the key is damaged", path)
 	}
 	return k, nil
+}
+
+// Credentials are those of a user of NATS, as nsc writes them, in the place of a key. The server decides what the user
+// may do.
+func Credentials(path, address string, role Role) (Key, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Key{}, exit.Errorf(exit.Usage, "name the file that nsc generate creds wrote", "%w", err)
+	}
+	if address == "" {
+		return Key{}, exit.Errorf(exit.Usage, "name it, such as nats://a:4222,nats://b:4222",
+			"credentials do not say the address of the fleet")
+	}
+	var user struct {
+		Name string `json:"name"`
+	}
+	token, err := nkeys.ParseDecoratedJWT(data)
+	if err == nil {
+		_, err = nkeys.ParseDecoratedUserNKey(data)
+	}
+	parts := strings.Split(token, ".")
+	if err != nil || len(parts) != 3 {
+		return Key{}, exit.Errorf(exit.Usage, "name the file that nsc generate creds wrote",
+			"%s has no credentials of a user of NATS", path)
+	}
+	claims, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err == nil {
+		err = json.Unmarshal(claims, &user)
+	}
+	if err != nil || !Named(user.Name) {
+		return Key{}, exit.Errorf(exit.Usage, "a name has letters, digits, - and _; nsc add user NAME makes another",
+			"%s: no box or operator can be called %q", path, user.Name)
+	}
+	return Key{Schema: keySchema, Name: user.Name, Role: role, Address: address, creds: path}, nil
 }
 
 // newKey makes a key, and returns what the broker knows of it.

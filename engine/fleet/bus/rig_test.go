@@ -95,7 +95,11 @@ func (r *rig) dial(key string) *Conn {
 // join starts a worker. Kill ends it without a word, as the end of its process would.
 func (r *rig) join(name string, play Player) (kill func(), ended chan error) {
 	r.t.Helper()
-	c := r.dial("worker")
+	return r.joinAs(r.dial("worker"), name, play)
+}
+
+func (r *rig) joinAs(c *Conn, name string, play Player) (kill func(), ended chan error) {
+	r.t.Helper()
 	w := &Box{Conn: c, About: fleet.Box{Name: name, Homellm: "test"}, Dir: r.t.TempDir(), Play: play, Say: r.say,
 		Offer: func(context.Context) []string { return []string{"sim"} }}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -158,6 +162,11 @@ func (r *rig) coordinator() (*Coordinator, []*dsl.Cell) {
 // coordinatorOf is that of a run of so many cells.
 func (r *rig) coordinatorOf(n int) (*Coordinator, []*dsl.Cell) {
 	r.t.Helper()
+	return r.coordinatorOn(r.dial("operator"), n)
+}
+
+func (r *rig) coordinatorOn(conn *Conn, n int) (*Coordinator, []*dsl.Cell) {
+	r.t.Helper()
 	var numbers []string
 	for i := range n {
 		numbers = append(numbers, fmt.Sprint(i))
@@ -175,7 +184,7 @@ assert: [run.requests_failed == 0]
 	if ds.Errors() {
 		r.t.Fatal(ds)
 	}
-	return &Coordinator{Conn: r.dial("operator"), Run: "abcd", Plan: plan, Order: fleet.Order{File: "numbers.yaml"},
+	return &Coordinator{Conn: conn, Run: "abcd", Plan: plan, Order: fleet.Order{File: "numbers.yaml"},
 		Files: []File{{"documents/scenario", data}}, Dir: r.t.TempDir(), Lease: 3 * time.Second, Say: r.say,
 		Progress: func(Progress) {}}, plan.Cells
 }

@@ -3,8 +3,10 @@
 package bus
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -162,6 +164,36 @@ func users(m members) []*server.NkeyUser {
 		out = append(out, u)
 	}
 	return out
+}
+
+// configured are the users as the configuration of a NATS server has them.
+func configured(m members) ([]byte, error) {
+	type subjects struct {
+		Allow []string `json:"allow"`
+	}
+	type permissions struct {
+		Publish   subjects `json:"publish"`
+		Subscribe subjects `json:"subscribe"`
+	}
+	type user struct {
+		Nkey        string       `json:"nkey"`
+		Permissions *permissions `json:"permissions,omitempty"`
+	}
+	all := make([]user, 0, len(m.Keys))
+	for _, u := range users(m) {
+		of := user{Nkey: u.Nkey}
+		if p := u.Permissions; p != nil {
+			of.Permissions = &permissions{subjects{p.Publish.Allow}, subjects{p.Subscribe.Allow}}
+		}
+		all = append(all, of)
+	}
+	var b bytes.Buffer
+	b.WriteString("# The keys of a fleet, for the account of a NATS server. homellm fleet key writes this file.\nusers: ")
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	err := e.Encode(all)
+	return b.Bytes(), err
 }
 
 // inbox is where a key gets its replies.

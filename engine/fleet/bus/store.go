@@ -3,13 +3,17 @@
 package bus
 
 import (
+	"crypto/x509"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"homellm/engine/exit"
@@ -53,7 +57,19 @@ func (s Store) read() (members, error) {
 	return m, nil
 }
 
-func (s Store) write(m members) error { return s.save(membersFile, m) }
+// usersFile has the keys as the configuration of a NATS server has them.
+const usersFile = "users.conf"
+
+func (s Store) write(m members) error {
+	users, err := configured(m)
+	if err == nil {
+		err = s.saveBytes(usersFile, users)
+	}
+	if err == nil {
+		err = s.save(membersFile, m)
+	}
+	return err
+}
 
 // save writes a file that only its owner can read.
 func (s Store) save(name string, v any) error {
@@ -76,6 +92,41 @@ func (s Store) saveBytes(name string, data []byte) error {
 		return exit.Errorf(exit.Environment, "choose another folder with --store", "%w", err)
 	}
 	return nil
+}
+
+// Outside makes a folder for the keys of a fleet whose brokers are not homellm's. Their certificates are vouched for
+// by the authorities of a PEM file; without one, by those that the machine of the key trusts.
+func (s Store) Outside(address, authorities string) error {
+	if m, err := s.read(); err != nil || m.Address != "" {
+		return errors.Join(err, exit.Errorf(exit.Usage, "homellm fleet key add makes another key of it; --store names "+
+			"another folder", "there is a fleet in %s", s.Dir))
+	}
+	var ca []byte
+	if authorities != "" {
+		data, err := os.ReadFile(authorities)
+		if err == nil && !x509.NewCertPool().AppendCertsFromPEM(data) {
+			err = fmt.Errorf("%s has no certificate in PEM", authorities)
+		}
+		if err != nil {
+			return exit.Errorf(exit.Usage, "", "%w", err)
+		}
+		ca = data
+	}
+	for a := range strings.SplitSeq(address, ",") {
+		if u, err := url.Parse(strings.TrimSpace(a)); err != nil || u.Host == "" {
+			return exit.Errorf(exit.Usage, "write it like nats://a:4222,nats://b:4222", "%q is no address of a broker", a)
+		}
+	}
+	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
+		return exit.Errorf(exit.Environment, "choose another folder with --store", "%w", err)
+	}
+	if ca != nil {
+		if err := s.saveBytes(authorityFile, ca); err != nil {
+			return err
+		}
+	}
+	_, err := s.open(address)
+	return err
 }
 
 // open makes the folder with its first keys, and returns the keys that are admitted.
