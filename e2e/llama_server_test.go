@@ -47,7 +47,7 @@ func startLlamaServer(t *testing.T, flags ...string) (address string) {
 // after every streamed reply, though it announces to keep it: no run may lose a turn or its cache report,
 // and every count is the one that the engine gives of itself.
 func TestLlamaServer_LosesNoTurn(t *testing.T) {
-	address := startLlamaServer(t)
+	address := startLlamaServer(t, "-t", "2") // nothing is timed here
 	p := build(t)
 	scenario, err := filepath.Abs("short.yaml")
 	if err != nil {

@@ -17,7 +17,7 @@ type Quadratic struct {
 	times        float64   // Student's quantile of 97.5 % for them
 	x, y         []float64 // the points
 	worst        float64   // largest residual, as the logarithm of a factor, divided by the scale there
-	below, above float64   // between which the curve lies since it has moved, as logarithms of factors; 0 and 0: it has not
+	below, above float64   // between which the curve lies since it moved, as logarithms of factors; 0 and 0: it did not
 }
 
 // terms are the factors of A, B and C in a value.
