@@ -204,7 +204,7 @@ const asking = 20 * time.Second
 func (w *Box) work(ctx context.Context, news *nats.Subscription) error {
 	var a fleet.Assignment
 	var read time.Time
-	drained := false
+	drained, soon := false, 0
 	for ctx.Err() == nil {
 		// between one short job and the next nothing more is asked, unless there is news
 		if n, _, err := news.Pending(); n > 0 || err != nil || time.Since(read) >= fleet.Pulse {
@@ -222,9 +222,17 @@ func (w *Box) work(ctx context.Context, news *nats.Subscription) error {
 				a.Queues, read = nil, time.Time{}
 			}
 		}
-		job, err := w.ask(ctx, a.Queues, news)
+		wait := asking
+		if soon > 0 {
+			soon--
+			wait = time.Second
+		}
+		job, told, err := w.ask(ctx, a.Queues, news, wait)
 		if err != nil {
 			return err
+		}
+		if told { // it may not be stored yet, or not by the broker that answers
+			soon = 3
 		}
 		if job == nil {
 			read = time.Time{}
@@ -235,32 +243,33 @@ func (w *Box) work(ctx context.Context, news *nats.Subscription) error {
 	return context.Cause(ctx)
 }
 
-// ask waits for a job from any of the queues, until there is news about those or the question got lost with the
+// ask waits for a job from any of the queues, until it is told news about those or the question got lost with the
 // connection. No job is no error.
-func (w *Box) ask(ctx context.Context, queues []string, news *nats.Subscription) (*nats.Msg, error) {
+func (w *Box) ask(ctx context.Context, queues []string, news *nats.Subscription,
+	wait time.Duration) (job *nats.Msg, told bool, err error) {
 	replies := w.Conn.nc.NewInbox()
 	jobs := make(chan *nats.Msg, 64)
 	sub, err := w.Conn.nc.ChanSubscribe(replies, jobs)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer func() {
 		_ = sub.Drain() // what the broker sent until now arrives, and is given back
 		_ = w.Conn.nc.FlushTimeout(2 * time.Second)
 		w.refuse(jobs)
 	}()
-	question, err := json.Marshal(map[string]any{"batch": 1, "expires": asking})
+	question, err := json.Marshal(map[string]any{"batch": 1, "expires": wait})
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	broke := w.Conn.broke()
 	for _, queue := range queues {
 		if err := w.Conn.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+jobsStream+"."+queue, replies, question); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
 	changed := make(chan struct{}, 1)
-	waiting, stop := context.WithTimeout(ctx, asking)
+	waiting, stop := context.WithTimeout(ctx, wait)
 	defer stop()
 	crash.Go(func() {
 		if _, err := news.NextMsgWithContext(waiting); err == nil {
@@ -270,14 +279,14 @@ func (w *Box) ask(ctx context.Context, queues []string, news *nats.Subscription)
 	for {
 		select {
 		case <-waiting.Done():
-			return nil, nil
+			return nil, false, nil
 		case <-changed:
-			return nil, nil
+			return nil, true, nil
 		case <-broke:
-			return nil, nil
+			return nil, false, nil
 		case m := <-jobs:
 			if m.Header.Get("Status") == "" {
-				return m, nil
+				return m, false, nil
 			}
 		}
 	}
