@@ -3,10 +3,13 @@
 package main
 
 import (
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -175,5 +178,50 @@ func TestFleet_Cut(t *testing.T) {
 				t.Errorf("the %s did not notice", side)
 			}
 		})
+	}
+}
+
+// TestFleet_FullDisk fills the disk of the broker in the middle of a run. The broker says so, nothing is lost, and the
+// run goes on when there is room again.
+func TestFleet_FullDisk(t *testing.T) {
+	long(t)
+	t.Parallel()
+	r := newFleetRigOn(t, func(store string) {
+		if err := os.Mkdir(store, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		mount := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", store)
+		if err := mount.Run(); err != nil {
+			t.Skip("no tmpfs can be mounted here:", err)
+		}
+		t.Cleanup(func() {
+			if err := exec.Command("umount", store).Run(); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+	here := r.undisturbed(12)
+	r.keep("attic", never, func() []string { return r.joining("attic") })
+	r.boxes(1)
+	run := r.apply(r.address)
+	r.until("a cell is done", func() bool { return r.cellsDone("there") > 0 })
+	filler := filepath.Join(r.dir, "store", "filler")
+	f, err := os.Create(filler)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		_, err = f.Write(make([]byte, 1<<10))
+	}
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Fatal(err)
+	}
+	r.until("the broker says so", func() bool { return r.broker.says("is full") > 0 })
+	if err := errors.Join(f.Close(), os.Remove(filler)); err != nil {
+		t.Fatal(err)
+	}
+	r.same(here, run)
+	if r.broker.says("there is room again") == 0 || r.broker.says("it ended at") > 0 {
+		t.Error("the broker does not say that it goes on, or it ended")
 	}
 }

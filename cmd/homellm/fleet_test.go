@@ -55,6 +55,12 @@ type fleetRig struct {
 
 func newFleetRig(t *testing.T) fleetRig {
 	t.Helper()
+	return newFleetRigOn(t, func(string) {})
+}
+
+// newFleetRigOn has the folder of the broker prepared before it starts.
+func newFleetRigOn(t *testing.T, prepare func(store string)) fleetRig {
+	t.Helper()
 	var lc net.ListenConfig
 	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -65,6 +71,7 @@ func newFleetRig(t *testing.T) fleetRig {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
+	prepare(filepath.Join(r.dir, "store"))
 	r.broker = r.keep("broker", never, func() []string {
 		return []string{"fleet", "serve", "--listen", r.address, "--store", "store"}
 	})

@@ -7,11 +7,13 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"reflect"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -49,15 +51,37 @@ func (b Broker) Serve(ctx context.Context, ready func(address string)) error {
 		return &server.Options{
 			ServerName: "homellm-fleet", Host: host, Port: port, NoSigs: true,
 			JetStream: true, StoreDir: b.Store.path("streams"), DisableJetStreamBanner: true,
-			PingInterval: 10 * time.Second, // a job that is sent to a box that is cut off waits for the end of its lease
-			MaxPayload:   1 << 20, TLSConfig: secure, TLS: secure != nil, TLSTimeout: 10, Nkeys: users(m),
+			// A job that is sent to a box that is cut off waits for the end of its lease.
+			PingInterval: 10 * time.Second,
+			// What the disk has: a share of what is free now would be too little where little is free.
+			JetStreamMaxStore: 1 << 50,
+			MaxPayload:        1 << 20, TLSConfig: secure, TLS: secure != nil, TLSTimeout: 10, Nkeys: users(m),
 		}
 	}
+	for {
+		err := b.serve(ctx, address, admitted, options, func() { ready(address) })
+		if !errors.Is(err, errFull) {
+			return err
+		}
+		if err := b.roomAgain(ctx); err != nil {
+			return err
+		}
+		if admitted, err = b.Store.read(); err != nil {
+			return err
+		}
+		ready = func(string) {} // it was said before
+	}
+}
+
+// serve runs a server until the context is cancelled, or until it cannot store what it is sent.
+func (b Broker) serve(ctx context.Context, address string, admitted members,
+	options func(members) *server.Options, ready func()) error {
 	s, err := server.NewServer(options(admitted))
 	if err != nil {
 		return exit.Errorf(exit.Environment, "", "starting the broker: %w", err)
 	}
-	s.SetLoggerV2(warnings{b.Warn}, false, false, false)
+	full := make(chan struct{})
+	s.SetLoggerV2(warnings{b.Warn, sync.OnceFunc(func() { close(full) })}, false, false, false)
 	s.Start()
 	defer func() {
 		s.Shutdown()
@@ -70,8 +94,8 @@ func (b Broker) Serve(ctx context.Context, ready func(address string)) error {
 	if err := b.prepare(ctx, address); err != nil {
 		return err
 	}
-	ready(address)
-	return b.follow(ctx, s, admitted, options)
+	ready()
+	return b.follow(ctx, s, admitted, options, full)
 }
 
 // prepare makes the streams.
@@ -88,15 +112,17 @@ func (b Broker) prepare(ctx context.Context, address string) error {
 	return nil
 }
 
-// follow admits and closes out keys as the file of keys changes, until the end.
+// follow admits and closes out keys as the file of keys changes, until the end or until the disk is full.
 func (b Broker) follow(ctx context.Context, s *server.Server, admitted members,
-	options func(members) *server.Options) error {
+	options func(members) *server.Options, full chan struct{}) error {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		case <-full:
+			return errFull
 		case <-t.C:
 		}
 		now, err := b.Store.read()
@@ -199,17 +225,23 @@ func configured(m members) ([]byte, error) {
 // inbox is where a key gets its replies.
 func inbox(key string) string { return "_INBOX_" + key }
 
-// warnings passes on the warnings and errors of the server.
+// warnings passes on the warnings and errors of the server, and tells when it cannot store what it is sent.
 type warnings struct {
 	warn func(format string, args ...any)
+	full func()
 }
 
 func (warnings) Noticef(string, ...any) {}
 func (warnings) Debugf(string, ...any)  {}
 func (warnings) Tracef(string, ...any)  {}
 
-func (w warnings) Warnf(format string, args ...any)  { w.warn("broker: "+format, args...) }
-func (w warnings) Errorf(format string, args ...any) { w.warn("broker: "+format, args...) }
+func (w warnings) Warnf(format string, args ...any) { w.warn("broker: "+format, args...) }
+func (w warnings) Errorf(format string, args ...any) {
+	w.warn("broker: "+format, args...)
+	if unstored(fmt.Sprintf(format, args...)) {
+		w.full()
+	}
+}
 
 // Fatalf is called where the server cannot go on, such as a port that is taken.
 func (w warnings) Fatalf(format string, args ...any) {
