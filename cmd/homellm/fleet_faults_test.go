@@ -163,7 +163,7 @@ func TestFleet_Cut(t *testing.T) {
 				attic = r.keep("attic", never, func() []string { return r.joining("attic") })
 				r.boxes(1)
 				run = r.apply(network.address)
-				r.until("a cell is done", func() bool { return r.cellsDone("there") > 0 })
+				r.until("a cell is done", func() bool { return r.cellsDone() > 0 })
 			}
 			network.cut()
 			r.keep("cellar", never, func() []string { return r.joining("cellar") })
@@ -204,7 +204,7 @@ func TestFleet_FullDisk(t *testing.T) {
 	r.keep("attic", never, func() []string { return r.joining("attic") })
 	r.boxes(1)
 	run := r.apply(r.address)
-	r.until("a cell is done", func() bool { return r.cellsDone("there") > 0 })
+	r.until("a cell is done", func() bool { return r.cellsDone() > 0 })
 	filler := filepath.Join(r.dir, "store", "filler")
 	f, err := os.Create(filler)
 	if err != nil {

@@ -183,7 +183,7 @@ func TestFleet_Kills(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	killed := map[string]int{}
 	for i := range kills {
-		for r.cellsDone("there") < i*(cells-1)/kills && !run.hasEnded() { // by cells, so that all of the run is disturbed
+		for r.cellsDone() < i*(cells-1)/kills && !run.hasEnded() { // by cells, so that all of the run is disturbed
 			time.Sleep(20 * time.Millisecond)
 		}
 		time.Sleep(time.Duration(random.Int64N(int64(1500 * time.Millisecond))))
@@ -193,7 +193,7 @@ func TestFleet_Kills(t *testing.T) {
 		victim := victims[random.IntN(len(victims))]
 		victim.kill()
 		killed[victim.name]++
-		t.Logf("%s kill %d, %s, %d cells", time.Now().Format("15:04:05.000"), i, victim.name, r.cellsDone("there"))
+		t.Logf("%s kill %d, %s, %d cells", time.Now().Format("15:04:05.000"), i, victim.name, r.cellsDone())
 	}
 	r.same(here, run)
 	t.Logf("seed %d: %v were killed in %v", seed, killed, time.Since(begun).Round(time.Second))
@@ -234,12 +234,12 @@ func (r fleetRig) same(here, there *kept) (again int) {
 	if d := cmp.Diff(want, got); d != "" {
 		r.t.Errorf("the run on the fleet differs (-here +there):\n%s", d)
 	}
-	return r.begunAgain("there")
+	return r.begunAgain()
 }
 
-// cellsDone is how many cells have ended in the journal of a run.
-func (r fleetRig) cellsDone(out string) int {
-	data, err := os.ReadFile(filepath.Join(r.dir, out, "journal.jsonl"))
+// cellsDone is how many cells have ended in the journal of the run on the fleet.
+func (r fleetRig) cellsDone() int {
+	data, err := os.ReadFile(filepath.Join(r.dir, "there", "journal.jsonl"))
 	if err != nil {
 		return 0
 	}
@@ -256,9 +256,9 @@ func (k *kept) hasEnded() bool {
 }
 
 // begunAgain counts the cells whose first attempt does not count, and checks that they say so.
-func (r fleetRig) begunAgain(out string) (again int) {
+func (r fleetRig) begunAgain() (again int) {
 	r.t.Helper()
-	_, fold, err := results.Read(filepath.Join(r.dir, out))
+	_, fold, err := results.Read(filepath.Join(r.dir, "there"))
 	if err != nil {
 		r.t.Fatal(err)
 	}
