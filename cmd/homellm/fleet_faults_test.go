@@ -174,9 +174,9 @@ func TestFleet_Cut(t *testing.T) {
 			if side == "coordinator" {
 				noticed = run
 			}
-			if noticed.says("the connection to the fleet is back") == 0 {
-				t.Errorf("the %s did not notice", side)
-			}
+			r.until("the "+side+" is connected again", func() bool {
+				return noticed.says("the connection to the fleet is back") > 0
+			})
 		})
 	}
 }
