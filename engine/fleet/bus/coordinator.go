@@ -40,7 +40,8 @@ type Coordinator struct {
 	cells    map[string]*dsl.Cell
 	zero     time.Time     // when the run began, by the broker's clock
 	start    time.Duration // how long the run had lasted when this coordinator began
-	skew     time.Duration // of the broker's clock from that of this machine
+	stamp    time.Time     // of the broker's clock, at here
+	here     time.Time
 	record   fleet.Run
 	queues   map[string]bool   // that are known to be there
 	assigned map[string]uint64 // numbers of the messages that assign queues to boxes, by the boxes' ids
@@ -212,7 +213,7 @@ func (c *Coordinator) begin(ctx context.Context, cells []*dsl.Cell) error {
 	if err != nil {
 		return fmt.Errorf("reading the clock of the fleet: %w", err)
 	}
-	c.zero, c.skew = stored.Time.Add(-c.start), stored.Time.Sub(here)
+	c.zero, c.stamp, c.here = stored.Time.Add(-c.start), stored.Time, here
 	return nil
 }
 
@@ -230,8 +231,9 @@ func (c *Coordinator) tell(ctx context.Context) (uint64, error) {
 	return ack.Sequence, nil
 }
 
-// now is the time by the broker's clock.
-func (c *Coordinator) now() time.Time { return time.Now().Add(c.skew) }
+// now is the time by the broker's clock. It goes on from the stamp by this machine's monotonic clock: setting the wall
+// clock by an hour would make every box look gone.
+func (c *Coordinator) now() time.Time { return c.stamp.Add(time.Since(c.here)) }
 
 // ahead is how much the broker may send ahead of what was taken in: a broker cuts off whoever has too much to fetch.
 const ahead = 16 * part
