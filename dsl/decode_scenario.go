@@ -164,7 +164,7 @@ func (d *decoder) substituteRoot(root *syntax.Node) *syntax.Node {
 
 func (d *decoder) requires(n *syntax.Node) (r Requires, checks []pending) {
 	r = Requires{ContextTokens: d.integer(n, "context_tokens", 0), Capabilities: d.strs(n, "capabilities")}
-	that := d.get(n, boxKey)
+	that := d.get(n, BoxAxis)
 	text := strings.TrimSpace(that.Text())
 	if that == nil || that.Kind != syntax.StringKind || text == "" {
 		return r, nil

@@ -289,6 +289,9 @@ func fitting(c *Cell, limit int, by string) string {
 // unmet says which requirement of the scenario a cell does not meet.
 func (p *planner) unmet(c *Cell) string {
 	if p.opt.Box != nil {
+		if name := c.Box(); name != "" && name != Here {
+			return fmt.Sprintf("it is for box %s of a fleet, and this machine is in none", name)
+		}
 		if why := c.Scenario.Requires.Unmet(p.opt.Box); why != "" {
 			return "this machine cannot play it: " + why
 		}

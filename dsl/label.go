@@ -8,8 +8,11 @@ const (
 	modelAxis  = "model"
 )
 
-// boxKey is the key of what is required of a machine.
-const boxKey = "box"
+// BoxAxis is the axis that names machines, and the key of what is required of one.
+const BoxAxis = "box"
+
+// Here is the name of this machine in that axis, if it is in no fleet.
+const Here = "here"
 
 // Label is one coordinate of a cell.
 type Label struct {

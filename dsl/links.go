@@ -252,7 +252,7 @@ func (d *decoder) linkScenario(s *Scenario, root *syntax.Node, checks []pending)
 	}
 	if matrix := root.Get("matrix"); matrix != nil {
 		for _, e := range matrix.Entries {
-			if slices.Contains([]string{"server", "model", "include", "exclude"}, e.Key) || d.usedAxes[e.Key] ||
+			if slices.Contains([]string{"server", "model", BoxAxis, "include", "exclude"}, e.Key) || d.usedAxes[e.Key] ||
 				named("matrix", e.Key) {
 				continue
 			}

@@ -28,7 +28,7 @@ type matrix struct {
 // readMatrix expands the matrix of a scenario. Servers and a model in the options replace those axes.
 func readMatrix(d *decoder, root *syntax.Node, opt Options) matrix {
 	n := d.get(root, "matrix")
-	m := matrix{axes: d.axes(n)}
+	m := matrix{axes: d.axes(n, opt.Boxes)}
 	m.declared = slices.Clone(m.axes)
 	if len(opt.Servers) > 0 {
 		m.replace(serverAxis, opt.Servers)
@@ -52,7 +52,7 @@ func readMatrix(d *decoder, root *syntax.Node, opt Options) matrix {
 			continue
 		}
 		kept := slices.DeleteFunc(slices.Clone(all), func(c combination) bool { return c.has(want) })
-		if len(kept) == len(all) && len(opt.Servers) == 0 && opt.Model == "" {
+		if len(kept) == len(all) && len(opt.Servers) == 0 && opt.Model == "" && !m.open(want) {
 			d.warnf(item, "plan/matrix", "remove it, or correct its values",
 				"nothing is excluded: no combination has these values")
 		}
@@ -61,6 +61,11 @@ func readMatrix(d *decoder, root *syntax.Node, opt Options) matrix {
 	for _, item := range d.list(n, "include") {
 		fixed, ok := d.combination(item, m.axes)
 		if !ok || !m.selected(fixed, opt) {
+			continue
+		}
+		if m.open(fixed) {
+			d.errorf(item, "plan/matrix", "leave box out of it, or list the boxes: box: [attic, cellar]",
+				"an included combination names a box, and box: all has each already")
 			continue
 		}
 		all = append(all, m.product(fixed)...)
@@ -79,6 +84,14 @@ func readMatrix(d *decoder, root *syntax.Node, opt Options) matrix {
 		d.errorf(n, "plan/matrix", "remove an entry of exclude", "every combination of the matrix is excluded")
 	}
 	return m
+}
+
+// open says whether a combination names a value of an axis whose values the file does not tell.
+func (m *matrix) open(c combination) bool {
+	return slices.ContainsFunc(m.axes, func(a expr.Axis) bool {
+		_, named := c[a.Name]
+		return a.Open && named
+	})
 }
 
 // declare adds the values of an included combination to those of the axes.
@@ -101,9 +114,9 @@ func axisRank(name string) int {
 	return 2
 }
 
-// axes reads the axes. The values of an axis must have one kind, because expressions are typed; whole numbers and
-// fractions together are numbers.
-func (d *decoder) axes(n *syntax.Node) []expr.Axis {
+// axes reads the axes. Boxes are those of the fleet that plays; nil: this machine does. The values of an axis must have
+// one kind, because expressions are typed; whole numbers and fractions together are numbers.
+func (d *decoder) axes(n *syntax.Node, boxes []string) []expr.Axis {
 	if n == nil || n.Kind != syntax.MapKind {
 		return nil
 	}
@@ -112,8 +125,10 @@ func (d *decoder) axes(n *syntax.Node) []expr.Axis {
 		if e.Key == "include" || e.Key == "exclude" {
 			continue
 		}
-		a := expr.Axis{Name: e.Key}
+		a := expr.Axis{Name: e.Key, Apart: e.Key == BoxAxis}
 		switch e.Node.Kind {
+		case syntax.StringKind: // box: all
+			a.Open, a.Values = true, allBoxes(boxes)
 		case syntax.ListKind:
 			for _, item := range e.Node.Items {
 				a.Values = append(a.Values, item.Scalar)
@@ -127,6 +142,20 @@ func (d *decoder) axes(n *syntax.Node) []expr.Axis {
 			d.distinct(e.Node, a)
 			out = append(out, a)
 		}
+	}
+	return out
+}
+
+// allBoxes are the values of an axis that stands for all boxes. Where none is there, a cell has to say so.
+func allBoxes(boxes []string) (out []any) {
+	if boxes == nil {
+		return []any{Here}
+	}
+	for _, name := range boxes {
+		out = append(out, name)
+	}
+	if len(out) == 0 {
+		return []any{"none"}
 	}
 	return out
 }

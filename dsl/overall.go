@@ -41,7 +41,7 @@ func (p *planner) overall(axes []expr.Axis) {
 		o := Overall{Assertion: a}
 		var missing string
 		if o.Cases, missing = p.cases(a, axes); len(o.Cases) == 0 {
-			if len(p.opt.Servers) == 0 && p.opt.Model == "" {
+			if len(p.opt.Servers) == 0 && p.opt.Model == "" && !p.comes(a) {
 				d := a.DiagnoseAt(0, len([]rune(a.That)))
 				d.Severity, d.Code, d.Message = syntax.Error, "plan/matrix", missing
 				d.Help = "compare cells that the matrix has, or remove it from exclude"
@@ -51,6 +51,15 @@ func (p *planner) overall(axes []expr.Axis) {
 		}
 		p.plan.Overall = append(p.plan.Overall, o)
 	}
+}
+
+// comes says whether an assertion names a cell that another fleet may have, such as that of a box.
+func (p *planner) comes(a *expr.Assertion) bool {
+	return slices.ContainsFunc(p.axes, func(axis expr.Axis) bool {
+		return axis.Open && slices.ContainsFunc(a.Cells(), func(ref expr.CellRef) bool {
+			return ref.Values[axis.Name] != nil
+		})
+	})
 }
 
 // unplayed names a step or a conversation that an assertion reads and no cell plays; empty: there is none.

@@ -44,6 +44,8 @@ type Options struct {
 	// Examine examines a whole conversation as rendered by the model's template; nil: it is not examined.
 	Examine func(server *Server, model *Model, messages []Message) Examination
 
+	Boxes []string // of a fleet: what box: all stands for; nil: this machine plays, and is in none
+
 	// Box returns the facts of this machine by their names, if it is the one that plays; nil: it is not, and what a
 	// scenario requires of the machine is decided elsewhere.
 	Box expr.Lookup
@@ -156,6 +158,12 @@ func (c *Cell) String() string {
 		}
 	}
 	return strings.Join(parts, " x ")
+}
+
+// Box is the name of the machine that plays the cell; empty: any may.
+func (c *Cell) Box() string {
+	name, _ := c.Values[BoxAxis].(string)
+	return name
 }
 
 // ContextNeed is the longest prompt of the cell with its reply, in tokens.

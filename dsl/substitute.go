@@ -86,12 +86,12 @@ func (d *decoder) substituteConversations(n *syntax.Node) *syntax.Node {
 
 // substituteRequires substitutes everywhere except in the expression.
 func (d *decoder) substituteRequires(n *syntax.Node) *syntax.Node {
-	that := n.Find(boxKey)
+	that := n.Find(BoxAxis)
 	if that == nil {
 		return d.substitute(n, "requires")
 	}
 	d.refusePlaceholders(that.Node, string(figure.BoxScope))
-	others := n.Without(boxKey)
+	others := n.Without(BoxAxis)
 	out := *d.substitute(others, "requires")
 	if slices.Equal(out.Entries, others.Entries) {
 		return n

@@ -8,7 +8,17 @@ import (
 	"homellm/engine/event"
 )
 
-// Elsewhere plays cells on other machines. It stores their events with keep, each at its own instant since the start of
-// the run, and the events of a cell in their order. Elapsed is how long the run has lasted. An error that is an
-// [Aborted] ends the run as an assertion with abort does.
-type Elsewhere func(ctx context.Context, cells []*dsl.Cell, elapsed func() time.Duration, keep func(event.Event)) error
+// Elsewhere plays cells on other machines, and records what becomes of them. An error that is an [Aborted] ends the run
+// as an assertion with abort does.
+type Elsewhere func(ctx context.Context, cells []*dsl.Cell, to Record) error
+
+// Record is where it goes what other machines play.
+type Record struct {
+	Elapsed func() time.Duration // how long the run has lasted
+
+	// Keep stores an event at its own instant since the start of the run. The events of a cell come in their order.
+	Keep func(event.Event)
+
+	// Skip says why a cell is not played, now that its machine is gone.
+	Skip func(cell *dsl.Cell, why string)
+}

@@ -10,18 +10,41 @@ import (
 	"homellm/dsl"
 	"homellm/engine"
 	"homellm/engine/event"
+	"homellm/engine/exit"
 	"homellm/engine/sim"
 )
 
 // elsewhere plays cells without sending anything: each is done, at an instant that the others do not depend on.
 func elsewhere(at map[int]time.Duration, end error) engine.Elsewhere {
-	return func(_ context.Context, cells []*dsl.Cell, _ func() time.Duration, keep func(event.Event)) error {
+	return func(_ context.Context, cells []*dsl.Cell, to engine.Record) error {
 		for i, c := range cells {
-			keep(event.Event{At: at[i], Cell: c.ID, Body: event.CellStarted{Attempt: 1, Box: &event.Box{Name: "cellar"}}})
-			keep(event.Event{At: at[i], Cell: c.ID, Body: event.CellDone{}})
+			to.Keep(event.Event{At: at[i], Cell: c.ID, Body: event.CellStarted{Attempt: 1, Box: &event.Box{Name: "cellar"}}})
+			to.Keep(event.Event{At: at[i], Cell: c.ID, Body: event.CellDone{}})
 		}
 		return end
 	}
+}
+
+// TestElsewhere_Skip has a machine go before it played its cell: the cell is skipped, which the run survives.
+func TestElsewhere_Skip(t *testing.T) {
+	data := slices.Concat(scenarioWith("{warmup: 0, repeats: 1}", "turn.ok"), []byte("matrix: {n: [1, 2]}\n"))
+	plan := load(t, "small.yaml", data, library(t))
+	synctest.Test(t, func(t *testing.T) {
+		g := rig{options: func(o *engine.Options) {
+			o.Elsewhere = func(ctx context.Context, cells []*dsl.Cell, to engine.Record) error {
+				to.Skip(cells[0], "its box left")
+				return elsewhere(map[int]time.Duration{0: time.Hour}, nil)(ctx, cells[1:], to)
+			}
+		}}
+		g.play(t, plan, sim.Config{})
+		first, second := g.fold.Cells[0], g.fold.Cells[1]
+		if first.Planned.Skip != "its box left" || len(first.Planned.Labels) == 0 || second.Done == nil {
+			t.Errorf("cells %+v and %+v", first.Planned, second.Planned)
+		}
+		if verdict, code, why := g.fold.Outcome(); code == exit.Environment {
+			t.Errorf("%s, exit code %d: %s", verdict, code, why)
+		}
+	})
 }
 
 // TestElsewhere has other machines play the cells: the run keeps their events at their own instants, opens no server,

@@ -77,7 +77,14 @@ func (r *run) playElsewhere(ctx context.Context, playable []int) error {
 	for _, i := range playable {
 		cells = append(cells, r.plan.Cells[i])
 	}
-	err := r.elsewhere(ctx, cells, func() time.Duration { return time.Since(r.epoch) }, r.out.keep)
+	err := r.elsewhere(ctx, cells, Record{
+		Elapsed: func() time.Duration { return time.Since(r.epoch) },
+		Keep:    r.out.keep,
+		Skip: func(c *dsl.Cell, why string) {
+			c.Skip = why
+			r.out.emit(c.ID, planned(c))
+		},
+	})
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

@@ -46,9 +46,7 @@ func planAll(
 	if err != nil {
 		return nil, nil, err
 	}
-	if !f.fleet.decides() {
-		opt.Box = thisMachine(ctx)
-	}
+	f.fleet.place(ctx, &opt, f.begun)
 	if bad := check(named, lib, opt); bad.Errors() {
 		return nil, nil, bad
 	}

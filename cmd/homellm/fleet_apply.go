@@ -16,10 +16,10 @@ import (
 
 	"homellm/dsl"
 	"homellm/engine"
-	"homellm/engine/event"
 	"homellm/engine/exit"
 	"homellm/engine/fleet"
 	"homellm/engine/fleet/bus"
+	"homellm/engine/metrics"
 	"homellm/engine/results"
 )
 
@@ -28,6 +28,7 @@ type fleetFlags struct {
 	operatorFlags
 	*fleetSession
 	told func(engine.Progress) // of a worker: the progress goes there
+	box  string                // of a worker: its name
 }
 
 // fleetSession is the connection of a command line to a fleet.
@@ -49,9 +50,6 @@ func (f *fleetFlags) add(c *cobra.Command) {
 }
 
 func (f fleetFlags) asked() bool { return f.url != "" || f.key != "" || f.creds != "" }
-
-// decides says whether a fleet decides, or has decided, which machine plays a cell.
-func (f fleetFlags) decides() bool { return f.asked() || f.told != nil }
 
 // open connects to the fleet and reads which boxes are there. The files of the scenarios are noted as they are read.
 func (f *fleetFlags) open(ctx context.Context, p process, named []dsl.File) (func(), error) {
@@ -107,17 +105,47 @@ func (f fleetFlags) fit(plans []*dsl.Plan, say func(format string, args ...any))
 	return nil
 }
 
+// place says which boxes a scenario may name, so that every box gets its cells. A run that is resumed keeps those that
+// it began with: the others joined later.
+func (f fleetFlags) place(ctx context.Context, opt *dsl.Options, begun *results.Folder) {
+	switch {
+	case f.told != nil:
+		opt.Boxes = []string{f.box}
+	case !f.asked():
+		opt.Box = thisMachine(ctx)
+	default:
+		opt.Boxes = fleet.Names(f.boxes, f.now)
+		if begun != nil {
+			if before := boxesOf(begun.Fold); len(before) > 0 {
+				opt.Boxes = before
+			}
+		}
+	}
+}
+
+// boxesOf are the boxes that a run plans cells for.
+func boxesOf(fold *metrics.Run) (out []string) {
+	for _, c := range fold.Cells {
+		for _, l := range c.Planned.Labels {
+			if l.Name == dsl.BoxAxis && !slices.Contains(out, l.Value) {
+				out = append(out, l.Value)
+			}
+		}
+	}
+	return out
+}
+
 // elsewhere has the fleet play the cells of a run.
 func (f fleetFlags) elsewhere(p process, plan *dsl.Plan, res *results.Folder, order fleet.Order,
 	show func(engine.Progress)) engine.Elsewhere {
-	return func(ctx context.Context, cells []*dsl.Cell, elapsed func() time.Duration, keep func(event.Event)) error {
+	return func(ctx context.Context, cells []*dsl.Cell, to engine.Record) error {
 		files, err := f.files[plan.File].read()
 		if err != nil {
 			return err
 		}
 		c := bus.Coordinator{
 			Conn: f.conn, Run: res.Header.ID, Plan: plan, Files: files, Dir: res.Dir, Lease: bus.Lease, Say: p.say,
-			Order: order,
+			Order: order, Skip: to.Skip,
 			Progress: func(now bus.Progress) {
 				waiting := fmt.Sprintf("the fleet: %d of %d jobs played", now.Settled, now.Jobs)
 				if len(now.Playing) > 0 {
@@ -126,7 +154,7 @@ func (f fleetFlags) elsewhere(p process, plan *dsl.Plan, res *results.Folder, or
 				show(engine.Progress{Cell: fmt.Sprintf("%d boxes", len(f.boxes)), Waiting: waiting})
 			},
 		}
-		err = c.Play(ctx, cells, elapsed, keep)
+		err = c.Play(ctx, cells, to.Elapsed, to.Keep)
 		if aborted, ok := errors.AsType[bus.Aborted](err); ok {
 			return engine.Aborted(aborted)
 		}

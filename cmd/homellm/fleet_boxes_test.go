@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"homellm/engine/results"
@@ -35,11 +36,17 @@ func (r fleetRig) places(scenario string, wantCode int) (where map[string]string
 	if code != wantCode {
 		r.t.Errorf("exit code %d, want %d\n%s%s", code, wantCode, stdout, told)
 	}
+	return r.where(out), told
+}
+
+// where says where each cell of a run was played: its box, or the reason to skip it.
+func (r fleetRig) where(out string) map[string]string {
+	r.t.Helper()
 	_, fold, err := results.Read(filepath.Join(r.dir, out))
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	where = map[string]string{}
+	where := map[string]string{}
 	for _, c := range fold.Cells {
 		last := c.Planned.Labels[len(c.Planned.Labels)-1].Value
 		where[last] = c.Planned.Skip
@@ -47,7 +54,7 @@ func (r fleetRig) places(scenario string, wantCode int) (where map[string]string
 			where[last] = c.Started.Box.Name
 		}
 	}
-	return where, told
+	return where
 }
 
 // TestFleet_RequiresBox plays cells that require labels: each goes to the box that has its label, and one that no box
@@ -73,6 +80,69 @@ func TestFleet_RequiresBox(t *testing.T) {
 	if where["attic"] != reason || where["cellar"] != reason || where["porch"] != reason ||
 		strings.Count(told, reason) != 1 || !strings.Contains(told, "room=attic, sim x qwen2.5-3b x room=cellar, ") {
 		t.Errorf("played at %v\n%s", where, told)
+	}
+}
+
+// everyBox has a cell for each box.
+const everyBox = `schema: homellm.scenario/v1
+name: every
+defaults: {request: {temperature: 0, seed: 1, max_tokens: 8}}
+run: {warmup: 0, repeats: 1, isolation: {cache: salt}}
+matrix: {server: [sim], model: [qwen2.5-3b], box: all}
+requires: {box: box.label.room != "porch"}
+conversations: [{id: main, steps: [{id: hello, ask: "Hello, ${matrix.box}?", assert: [turn.ok]}]}]
+`
+
+// TestFleet_EveryBox plays a scenario once on every box. The cells of one that leaves before it plays are skipped, and
+// so are those of one that cannot play; one that joins later gets none, even if the run is resumed.
+func TestFleet_EveryBox(t *testing.T) {
+	r := newFleetRig(t)
+	attic := r.join("attic")
+	r.join("cellar")
+	r.join("porch")
+	r.boxes(3)
+	where, told := r.places(everyBox, 0)
+	reason := `box porch cannot play it: requires.box does not hold: box.label.room is "porch"`
+	if len(where) != 3 || where["attic"] != "attic" || where["cellar"] != "cellar" || where["porch"] != reason {
+		t.Errorf("played at %v", where)
+	}
+	if !strings.Contains(told, "skipped (sim x qwen2.5-3b x box=porch): "+reason) {
+		t.Errorf("told\n%s", told)
+	}
+	if err := attic.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	run, _, errs := r.command("apply", "boxes.yaml", "--fleet", "nats://"+r.address, "--key", "store/operator.key",
+		"--out", "left", "--quiet")
+	if err := run.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r.until("the other box has played", func() bool {
+		data, err := os.ReadFile(filepath.Join(r.dir, "left", "journal.jsonl"))
+		return err == nil && strings.Contains(string(data), `"kind":"cell_done"`)
+	})
+	r.join("garden")
+	for _, s := range []os.Signal{syscall.SIGTERM, syscall.SIGCONT} { // it ends before it can play
+		if err := attic.Process.Signal(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := run.Wait(); err != nil {
+		t.Errorf("%v\n%s", err, errs)
+	}
+	left := "box attic did not play it: it left the fleet before"
+	if where := r.where("left"); len(where) != 3 || where["attic"] != left || where["cellar"] != "cellar" {
+		t.Errorf("played at %v", where)
+	}
+	code, out, _ := r.run("apply", "boxes.yaml", "--fleet", "nats://"+r.address, "--key", "store/operator.key", "--resume",
+		"left")
+	if code != 0 || strings.Contains(out, "garden") || !strings.Contains(out, "box attic is not in the fleet") &&
+		!strings.Contains(out, left) {
+		t.Errorf("resumed: exit code %d\n%s", code, out)
+	}
+	if code, out, errs := r.run("apply", "boxes.yaml", "--out", "here"); code != 5 ||
+		!strings.Contains(out, "box.label.room is unknown") || !strings.Contains(out, "box=here") {
+		t.Errorf("without the fleet: exit code %d\n%s%s", code, out, errs)
 	}
 }
 

@@ -24,7 +24,9 @@ func (fleetFlags) add(*cobra.Command) {}
 
 func (fleetFlags) asked() bool { return false }
 
-func (fleetFlags) decides() bool { return false }
+func (fleetFlags) place(ctx context.Context, opt *dsl.Options, _ *results.Folder) {
+	opt.Box = thisMachine(ctx)
+}
 
 func (fleetFlags) open(context.Context, process, []dsl.File) (func(), error) {
 	return func() {}, nil

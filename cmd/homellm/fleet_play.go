@@ -92,6 +92,7 @@ func playJob(ctx context.Context, p process, order playOrder, dir string, files 
 			contextSize: count(o.ContextSize), maxConversations: count(o.MaxConversations), include: o.IncludeTags,
 			exclude: o.ExcludeTags, vars: o.Vars, exactTokens: o.ExactTokens},
 	}
+	f.fleet.box = order.Box.Name
 	f.fleet.told = func(now engine.Progress) {
 		if now.Waiting != "" {
 			within(waitingMost)

@@ -14,6 +14,8 @@ type Axis struct {
 	Name   string
 	Values []any    // bool, int, float64 or string; never empty
 	Names  []string // of the values; nil: they have none
+	Open   bool     // other values may come, which the file does not tell
+	Apart  bool     // cells that differ in it are played on machines of their own, never in turn
 }
 
 // Title returns the name of a value in reports and selections: its name in the axis, or the value itself.
@@ -51,7 +53,7 @@ func (a Axis) Value(literal any) (v any, wrong, help string) {
 // One is the same for a value that the axis has.
 func (a Axis) One(literal any) (v any, wrong, help string) {
 	v, wrong, help = a.Value(literal)
-	if wrong != "" || slices.Contains(a.Values, v) {
+	if wrong != "" || a.Open || slices.Contains(a.Values, v) {
 		return v, wrong, help
 	}
 	help = syntax.SuggestOr(LiteralText(literal), a.titles(), "its values")

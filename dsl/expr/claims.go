@@ -79,6 +79,23 @@ func (c *compilation) sampled(n ast.Node, d difference) (means, scores, ok bool)
 	return false, false, false
 }
 
+// apart reports cells whose figures are compared with a confidence although they are played on different machines.
+func (c *compilation) apart(n ast.Node) {
+	for _, a := range c.scope.env.Axes {
+		if !a.Apart {
+			continue
+		}
+		for _, ref := range c.program.cells {
+			if ref.Values[a.Name] != c.program.cells[0].Values[a.Name] {
+				help := fmt.Sprintf("leave %s out of all cells: it is then judged for each %[1]s; or leave confidence out", a.Name)
+				c.failAt(n, "expr/confidence", help,
+					"no confidence is known for cells of two machines, which are not played in turn")
+				return
+			}
+		}
+	}
+}
+
 // interval says whether a value is a mean, and whether it is a pass rate, or why no interval is known for it.
 func (c *compilation) interval(leaf int) (why string, mean, score bool) {
 	path := c.program.leaves[leaf].path

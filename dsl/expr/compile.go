@@ -66,6 +66,7 @@ func (c *compilation) run() {
 	c.collect(tree.Node)
 	if c.scope.env.Confidence > 0 {
 		c.confident(tree.Node)
+		c.apart(tree.Node)
 	}
 	ast.Walk(&tree.Node, c)
 	if !c.namesMetric() {

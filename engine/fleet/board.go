@@ -100,7 +100,18 @@ type Moves struct {
 	Assign map[string]Assignment
 	Offer  []*Posted
 	GiveUp []*Posted
+	Skip   []Lost
 }
+
+// Lost is a job whose box will not play it any more.
+type Lost struct {
+	Job *Posted
+	Why string
+}
+
+// Patience is how long a box that gives no sign of life may be away before its jobs are skipped: a network that is cut
+// comes back.
+const Patience = 5 * time.Minute
 
 // mostQueues limits the queues that a box asks: of the oldest nothing is left to play.
 const mostQueues = 64
@@ -118,6 +129,10 @@ func (b *Board) Arrange(now time.Time, queued map[string]bool) Moves {
 	var waiting []*Posted          // not in a queue, and not under way
 	for _, p := range b.Jobs {
 		if p.Settled {
+			continue
+		}
+		if why := b.lost(p, now); why != "" && !b.underWay(p, now) {
+			m.Skip = append(m.Skip, Lost{p, why})
 			continue
 		}
 		if _, known := demands[p.Queue]; !known {
@@ -177,6 +192,33 @@ func (b *Board) assign(to map[string]Assignment, queue string, d Demand, now tim
 		to[id] = a
 	}
 	return some
+}
+
+// lost says why the box that must play a job will not play it; empty: it may still.
+func (b *Board) lost(p *Posted, now time.Time) string {
+	if p.Box == "" {
+		return ""
+	}
+	demand := p.Demand()
+	demand.Servers = nil // a server that does not answer may do so again
+	why := "it is not in the fleet"
+	for _, box := range b.boxes {
+		away := now.Sub(box.Seen)
+		switch {
+		case box.Name != p.Box:
+		case box.Left && away >= Pulse: // what it played until then has arrived
+			why = "it left the fleet before"
+		case !box.Left && away >= Patience:
+			why = fmt.Sprintf("it has not been seen for %v", away.Truncate(time.Minute))
+		case !box.Here(now):
+			return ""
+		default:
+			if why = box.Cannot(demand); why == "" {
+				return ""
+			}
+		}
+	}
+	return "box " + p.Box + " did not play it: " + why
 }
 
 // underWay says whether a box that is there plays the job.

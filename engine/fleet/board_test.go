@@ -47,6 +47,89 @@ func TestCannot(t *testing.T) {
 	}
 }
 
+// TestArrange_Bound follows jobs that one box must play: only that box is offered them, and when it will not play them
+// any more they are skipped, with the reason.
+func TestArrange_Bound(t *testing.T) {
+	bound := jobOn("1", "sim")
+	bound.Box = "attic"
+	for _, tt := range []struct {
+		name   string
+		change func(*Box)
+		after  time.Duration
+		want   string
+	}{
+		{"there", func(*Box) {}, 0, ""},
+		{"without its server for now", func(b *Box) { b.Profiles = nil }, 0, ""},
+		{"away", func(*Box) {}, Patience - time.Second, ""},
+		{"gone", func(*Box) {}, Patience, "it has not been seen for 5m0s"},
+		{"left just now", func(b *Box) { b.Left = true }, Pulse - time.Second, ""},
+		{"left", func(b *Box) { b.Left = true }, Pulse, "it left the fleet before"},
+		{"drained", func(b *Box) { b.Drained = true }, 0, "it is drained"},
+		{"not known", func(b *Box) { b.Name = "porch" }, 0, "it is not in the fleet"},
+	} {
+		b := NewBoard([]Job{bound})
+		attic, other := box("attic", "sim"), box("cellar", "sim")
+		tt.change(&attic)
+		if attic.Drained {
+			b.Assign(attic.ID(), Assignment{Drained: attic.Instance})
+		}
+		b.Meet(attic)
+		now := noon.Add(tt.after)
+		other.Seen = now
+		b.Meet(other)
+		m := b.Arrange(now, nil)
+		got := ""
+		for _, lost := range m.Skip {
+			got += lost.Why
+		}
+		want := tt.want
+		if want != "" {
+			want = "box attic did not play it: " + want
+		}
+		if got != want {
+			t.Errorf("%s: skipped: %q, want %q", tt.name, got, want)
+		}
+		if _, offered := m.Assign[other.ID()]; offered {
+			t.Errorf("%s: it is offered to another box", tt.name)
+		}
+		if offered := len(m.Offer) == 1; offered != (tt.name == "there") {
+			t.Errorf("%s: offered %v", tt.name, m.Offer)
+		}
+		b.Job("1").Begin("a", box("attic"), now)
+		if m := b.Arrange(now, nil); tt.name == "drained" && len(m.Skip) > 0 {
+			t.Errorf("%s while it plays: %+v", tt.name, m.Skip)
+		}
+	}
+}
+
+// TestNobody_Bound checks what is said of jobs that one box must play.
+func TestNobody_Bound(t *testing.T) {
+	bound := jobOn("1", "sim")
+	bound.Box = "attic"
+	twin := box("attic", "sim")
+	twin.Key = "anna"
+	here, cellar := box("attic", "sim"), box("cellar", "sim")
+	for want, boxes := range map[string][]Box{
+		"":                              {here, box("cellar")},
+		"no box is in the fleet":        nil,
+		"box attic is not in the fleet": {cellar},
+		`box attic cannot play it: it has no profile "sim"`:                                      {cellar, box("attic")},
+		"2 boxes are called attic: give one of them another name with homellm fleet join --name": {here, twin},
+	} {
+		if why := Nobody(bound, boxes, noon); why != want {
+			t.Errorf("%q, want %q", why, want)
+		}
+	}
+	gone := box("gone")
+	gone.Left = true
+	if got := Names([]Box{twin, gone, cellar, here}, noon); !slices.Equal(got, []string{"attic", "cellar"}) {
+		t.Errorf("the boxes are %v", got)
+	}
+	if one, two := jobOn("1", "sim").Demand(), bound.Demand(); one.Queue() == two.Queue() {
+		t.Error("a job of one box shares its queue with a job of any")
+	}
+}
+
 // TestState checks the word for what a box does.
 func TestState(t *testing.T) {
 	for want, change := range map[string]func(*Box){

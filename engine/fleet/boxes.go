@@ -60,6 +60,7 @@ func (b Box) State(now time.Time) string {
 // that boxes may come and go without a job having to move.
 type Demand struct {
 	Servers  []string `json:"servers"`            // profiles
+	Box      string   `json:"box,omitempty"`      // its name; empty: any
 	Requires []string `json:"requires,omitempty"` // of requires.box, each with the values of vars and axes in it
 
 	conditions []*condition // the same, to be asked
@@ -67,7 +68,7 @@ type Demand struct {
 
 // Demand is what the job demands of its box.
 func (j Job) Demand() Demand {
-	d := Demand{Servers: slices.Sorted(slices.Values(j.Order.Servers)), conditions: j.conditions}
+	d := Demand{Servers: slices.Sorted(slices.Values(j.Order.Servers)), Box: j.Box, conditions: j.conditions}
 	for _, c := range j.conditions {
 		d.Requires = append(d.Requires, c.text)
 	}
@@ -92,6 +93,8 @@ func (b Box) Cannot(d Demand) string {
 			Protocol)
 	case b.Drained:
 		return "it is drained"
+	case d.Box != "" && d.Box != b.Name:
+		return "it is for box " + d.Box
 	}
 	for _, s := range d.Servers {
 		if !slices.Contains(b.Profiles, s) {
@@ -108,6 +111,9 @@ func (b Box) Cannot(d Demand) string {
 
 // Nobody says why no box can play a job; empty: one can.
 func Nobody(j Job, boxes []Box, now time.Time) string {
+	if j.Box != "" {
+		return bound(j, boxes, now)
+	}
 	var reasons []string
 	names := map[string][]string{}
 	demand := j.Demand()
@@ -134,6 +140,41 @@ func Nobody(j Job, boxes []Box, now time.Time) string {
 		reasons = append(reasons[:mostNamed], fmt.Sprintf("and %d more reasons", n-mostNamed))
 	}
 	return "no box of the fleet can play it (" + strings.Join(reasons, "; ") + ")"
+}
+
+// bound says why the box that must play a job cannot; empty: it can.
+func bound(j Job, boxes []Box, now time.Time) string {
+	var named []Box
+	for _, b := range boxes {
+		if b.Here(now) && b.Name == j.Box {
+			named = append(named, b)
+		}
+	}
+	switch {
+	case len(Names(boxes, now)) == 0:
+		return "no box is in the fleet"
+	case len(named) == 0:
+		return "box " + j.Box + " is not in the fleet"
+	case len(named) > 1:
+		return fmt.Sprintf("%d boxes are called %s: give one of them another name with homellm fleet join --name",
+			len(named), j.Box)
+	}
+	if why := named[0].Cannot(j.Demand()); why != "" {
+		return "box " + j.Box + " cannot play it: " + why
+	}
+	return ""
+}
+
+// Names are the names of the boxes that are there.
+func Names(boxes []Box, now time.Time) []string {
+	out := []string{}
+	for _, b := range boxes {
+		if b.Here(now) && !slices.Contains(out, b.Name) {
+			out = append(out, b.Name)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // Fit skips the cells of a plan that no box can play, and says so in a line for each reason.

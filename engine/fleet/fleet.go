@@ -26,6 +26,7 @@ type Job struct {
 	Run   string `json:"run"`
 	Cells []Cell `json:"cells"`
 	Order Order  `json:"order"`
+	Box   string `json:"box,omitempty"` // that must play it; empty: any may
 
 	conditions []*condition // that the box must meet
 }
@@ -75,7 +76,7 @@ func Divide(run string, plan *dsl.Plan, cells []*dsl.Cell, order Order) []Job {
 		if !ok {
 			i = len(out)
 			at[group] = i
-			job := Job{Run: run, Order: order}
+			job := Job{Run: run, Order: order, Box: c.Box()}
 			job.Order.Servers = nil
 			out = append(out, job)
 		}

@@ -35,6 +35,7 @@ type Coordinator struct {
 	Lease    time.Duration
 	Say      func(format string, args ...any)
 	Progress func(Progress)
+	Skip     func(cell *dsl.Cell, why string) // its box is gone
 
 	board    *fleet.Board
 	cells    map[string]*dsl.Cell
@@ -322,6 +323,8 @@ const (
 	leastPause = 100 * time.Millisecond
 	usualPause = time.Second
 	mostShare  = 20 // arranging takes at most this part of the time
+
+	longestPause = 15 * time.Second // a fleet that answers slowly once does not stop a run for minutes
 )
 
 // due says whether the queues have to be compared with the boxes.
@@ -342,7 +345,7 @@ func (c *Coordinator) arrangeOrWait(ctx context.Context) {
 	}
 	c.changed, c.outage = false, text
 	c.arranged = time.Now()
-	c.pause = max(usualPause, mostShare*c.arranged.Sub(begun))
+	c.pause = min(longestPause, max(usualPause, mostShare*c.arranged.Sub(begun)))
 }
 
 // confirm says what the fleet did not take of what it was told.
@@ -391,7 +394,10 @@ func (c *Coordinator) hear(m jetstream.Msg) error {
 		var b fleet.Begun
 		if json.Unmarshal(m.Data(), &b) == nil { // else the attempt never gets a result
 			b.Box.Key, b.Box.Name = key, rest[0]
-			job.Begin(attempt, b.Box, about.Timestamp)
+			begun := job.Begin(attempt, b.Box, about.Timestamp)
+			if job.Box != "" && job.Box != b.Box.Name {
+				begun.Over = "it is for box " + job.Box
+			}
 			return os.WriteFile(p.path, nil, 0o600)
 		}
 		return nil

@@ -39,6 +39,9 @@ func (c *Coordinator) arrange(ctx context.Context) error {
 	for _, p := range moves.GiveUp {
 		c.giveUp(ctx, p)
 	}
+	for _, lost := range moves.Skip {
+		c.skip(ctx, lost)
+	}
 	c.show()
 	if c.told != c.record {
 		_, err = c.tell(ctx)
@@ -204,6 +207,20 @@ func (c *Conn) drain(ctx context.Context, b fleet.Box) error {
 func (c *Coordinator) giveUp(ctx context.Context, p *fleet.Posted) {
 	text := fmt.Sprintf("none of %d attempts had a result: %s", len(p.Attempts), p.Tell(nil))
 	c.fail(p, text, "homellm fleet boxes shows the boxes; their workers say more")
+	c.close(ctx, p)
+}
+
+// skip ends a job that its box will not play any more.
+func (c *Coordinator) skip(ctx context.Context, lost fleet.Lost) {
+	c.Say("skipped (%s): %s", lost.Job.Name(), lost.Why)
+	for _, cell := range lost.Job.Cells {
+		c.Skip(c.cells[cell.ID], lost.Why)
+	}
+	c.close(ctx, lost.Job)
+}
+
+// close settles a job that has no result.
+func (c *Coordinator) close(ctx context.Context, p *fleet.Posted) {
 	if err := c.withdraw(ctx, jobSubject(p.Queue, p.Job)); err != nil {
 		c.Say("%v", err)
 	}
