@@ -180,7 +180,13 @@ func (w *Box) leave() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	w.About.Left = true
-	if err := w.describe(ctx); err != nil {
+	err := w.describe(ctx)
+	if errors.Is(err, errTaken) { // or the fleet has a description whose confirmation did not come
+		if latest, unread := w.described(ctx); unread == nil && latest.Instance == w.About.Instance {
+			err = w.describe(ctx)
+		}
+	}
+	if err != nil {
 		w.Say("the fleet was not told that this box leaves: %v", err)
 	}
 }
