@@ -18,10 +18,10 @@ func acrossPlan(t *testing.T, order string, repeats int, overall string) *dsl.Pl
 	t.Helper()
 	text := fmt.Sprintf(`schema: homellm.scenario/v1
 name: s
-matrix: {quant: [q4, q8], box: {small: 1, large: 2}}
+matrix: {quant: [q4, q8], room: {small: 1, large: 2}}
 run: {repeats: %d, order: %s}
 defaults: {request: {temperature: 0, seed: 1}}
-conversations: [{id: c, steps: [{id: q, ask: "Hello ${matrix.quant} ${matrix.box}"}]}]
+conversations: [{id: c, steps: [{id: q, ask: "Hello ${matrix.quant} ${matrix.room}"}]}]
 overall: [%s]
 `, repeats, order, overall)
 	plan, ds := dsl.Load(dsl.File{Name: "s.yaml", Data: []byte(text)}, &dsl.Library{}, Vocabulary(), dsl.Options{})
@@ -32,9 +32,9 @@ overall: [%s]
 }
 
 // cellOf is the cell with some values.
-func cellOf(plan *dsl.Plan, quant string, box int) *dsl.Cell {
+func cellOf(plan *dsl.Plan, quant string, room int) *dsl.Cell {
 	for _, c := range plan.Cells {
-		if c.Values["quant"] == quant && c.Values["box"] == box {
+		if c.Values["quant"] == quant && c.Values["room"] == room {
 			return c
 		}
 	}
@@ -42,14 +42,14 @@ func cellOf(plan *dsl.Plan, quant string, box int) *dsl.Cell {
 }
 
 // played is a run in which each repeat of a cell has the time to first token that ms says.
-func played(plan *dsl.Plan, ms func(quant string, box, repeat int) float64) *metrics.Run {
+func played(plan *dsl.Plan, ms func(quant string, room, repeat int) float64) *metrics.Run {
 	r := &metrics.Run{}
 	for _, c := range plan.Cells {
 		r.Add(event.Event{Cell: c.ID, Body: event.CellPlanned{Skip: c.Skip}})
 		for i := range plan.Repeats {
 			q := event.Request{Repeat: i + 1, Conversation: "c", Step: "q", Turn: 1}
 			q.Sent = new(time.Duration(0))
-			at := time.Duration(ms(c.Values["quant"].(string), c.Values["box"].(int), i+1) * float64(time.Millisecond))
+			at := time.Duration(ms(c.Values["quant"].(string), c.Values["room"].(int), i+1) * float64(time.Millisecond))
 			q.Chunks = []event.Chunk{{At: at, Channel: event.Answer, Bytes: 1}}
 			r.Add(event.Event{Cell: c.ID, Body: q})
 		}
@@ -74,11 +74,11 @@ const ratioOfQuants = `'cell({quant: "q4"}).steps.q.ttft_ms.p50 < 0.8 * cell({qu
 // An axis that is left out is the same on both sides, and has a verdict for each of its values.
 func TestOverall(t *testing.T) {
 	plan := acrossPlan(t, "interleaved", 3, ratioOfQuants)
-	r := played(plan, func(quant string, box, _ int) float64 {
-		return map[string]float64{"q4": 100, "q8": 120}[quant] + map[bool]float64{true: 30}[quant == "q8" && box == 2]
+	r := played(plan, func(quant string, room, _ int) float64 {
+		return map[string]float64{"q4": 100, "q8": 120}[quant] + map[bool]float64{true: 30}[quant == "q8" && room == 2]
 	})
 	got := judged(plan, r)
-	small, large := got["overall[1] (box=small)"], got["overall[1] (box=large)"]
+	small, large := got["overall[1] (room=small)"], got["overall[1] (room=large)"]
 	if len(got) != 2 || small.Verdict != event.Fail || large.Verdict != event.Pass || small.Scope != "overall" {
 		t.Fatalf("%+v", got)
 	}
@@ -99,7 +99,7 @@ func TestOverall(t *testing.T) {
 	}
 	r.Add(event.Event{Body: event.RunDone{}})
 	if verdict, code, why := r.Outcome(); verdict != event.Fail || code != 1 || len(r.Overall) != 2 || len(r.Cells) != 4 ||
-		why != "1 assertion failed: overall[1] (box=small)" {
+		why != "1 assertion failed: overall[1] (room=small)" {
 		t.Errorf("%s, %d: %s; %d verdicts, %d cells", verdict, code, why, len(r.Overall), len(r.Cells))
 	}
 }
@@ -110,11 +110,11 @@ func TestOverall_WithoutFigures(t *testing.T) {
 	skipped := acrossPlan(t, "interleaved", 3, ratioOfQuants)
 	cellOf(skipped, "q8", 1).Skip = "its context is too short"
 	got := judged(skipped, played(skipped, same))
-	if v := got["overall[1] (box=small)"]; v.Verdict != event.Unsupported ||
-		!strings.HasSuffix(v.Why, "quant=q8 x box=small was skipped: its context is too short") {
+	if v := got["overall[1] (room=small)"]; v.Verdict != event.Unsupported ||
+		!strings.HasSuffix(v.Why, "quant=q8 x room=small was skipped: its context is too short") {
 		t.Errorf("skipped: %s, %s", v.Verdict, v.Why)
 	}
-	if v := got["overall[1] (box=large)"]; v.Verdict != event.Fail {
+	if v := got["overall[1] (room=large)"]; v.Verdict != event.Fail {
 		t.Errorf("beside a skipped cell: %s", v.Verdict)
 	}
 	plan := acrossPlan(t, "interleaved", 3, ratioOfQuants)
@@ -133,7 +133,7 @@ func TestOverall_WithoutFigures(t *testing.T) {
 		} else {
 			r.Cell(id).Done = nil
 		}
-		if v := judged(plan, r)["overall[1] (box=large)"]; v.Verdict != event.Unknown || !strings.Contains(v.Why, c.why) {
+		if v := judged(plan, r)["overall[1] (room=large)"]; v.Verdict != event.Unknown || !strings.Contains(v.Why, c.why) {
 			t.Errorf("%T: %s, %s, want %s", c.end, v.Verdict, v.Why, c.why)
 		}
 	}
@@ -155,7 +155,7 @@ func TestOverall_Confidence(t *testing.T) {
 		}
 		return at
 	}
-	const less = `cell({quant: "q4", box: "small"}).steps.q.ttft_ms.%s < cell({quant: "q8", box: "small"}).steps.q.ttft_ms.%[1]s`
+	const less = `cell({quant: "q4", room: "small"}).steps.q.ttft_ms.%s < cell({quant: "q8", room: "small"}).steps.q.ttft_ms.%[1]s`
 	for _, c := range []struct {
 		name, order, that string
 		ms                func(string, int, int) float64
@@ -176,8 +176,8 @@ func TestOverall_Confidence(t *testing.T) {
 			"left minus right is"},
 		{"pairs against medians", "interleaved", fmt.Sprintf(less, "p50"), twisted, event.Unknown, "on different sides"},
 		{"one of two that is broken", "interleaved", fmt.Sprintf(less, "p50") +
-			` and cell({quant: "q4", box: "small"}).steps.q.ttft_ms.p50 < 50`, level, event.Fail, ""},
-		{"one cell and a number", "interleaved", `cell({quant: "q4", box: "small"}).steps.q.ttft_ms.p50 < 110`, level,
+			` and cell({quant: "q4", room: "small"}).steps.q.ttft_ms.p50 < 50`, level, event.Fail, ""},
+		{"one cell and a number", "interleaved", `cell({quant: "q4", room: "small"}).steps.q.ttft_ms.p50 < 110`, level,
 			event.Pass, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -201,7 +201,7 @@ func scoredPlan(t *testing.T, order, overall string) *dsl.Plan {
 	list := strings.TrimSuffix(strings.Repeat("{ask: Hello}, ", items), ", ")
 	text := fmt.Sprintf(`schema: homellm.scenario/v1
 name: s
-matrix: {quant: [q4, q8], box: {small: 1, large: 2}}
+matrix: {quant: [q4, q8], room: {small: 1, large: 2}}
 run: {repeats: 2, order: %s}
 defaults: {request: {temperature: 0, seed: 1}}
 conversations:
@@ -209,7 +209,7 @@ conversations:
     for_each: {item: {list: [%s]}}
     steps:
       - id: q
-        ask: ${item.ask} ${matrix.quant} ${matrix.box}
+        ask: ${item.ask} ${matrix.quant} ${matrix.room}
         assert: [{name: answers, that: turn.ok, severity: count}]
 overall: [%s]
 `, order, list, overall)
@@ -284,7 +284,7 @@ func TestOverall_PassRates(t *testing.T) {
 				}
 				plan := scoredPlan(t, order, "{that: '"+c.that+"'"+confidence+"}")
 				got := judged(plan, scoredRun(plan, c.passed))
-				v := got["overall[1] (box=small)"]
+				v := got["overall[1] (room=small)"]
 				if len(got) != 2 || v.Verdict != c.want || !strings.Contains(v.Why, c.why) {
 					t.Fatalf("%s (%s), want %s (%s)", v.Verdict, v.Why, c.want, c.why)
 				}
@@ -311,17 +311,17 @@ func TestOverall_PassRatesOpen(t *testing.T) {
 		plan := scoredPlan(t, "interleaved", "{that: "+worse+confidence+"}")
 		cellOf(plan, "q8", 1).Skip = "its context is too short"
 		got := judged(plan, scoredRun(plan, all))
-		if v := got["overall[1] (box=small)"]; v.Verdict != event.Unsupported ||
-			!strings.HasSuffix(v.Why, "quant=q8 x box=small was skipped: its context is too short") {
+		if v := got["overall[1] (room=small)"]; v.Verdict != event.Unsupported ||
+			!strings.HasSuffix(v.Why, "quant=q8 x room=small was skipped: its context is too short") {
 			t.Errorf("skipped: %s, %s", v.Verdict, v.Why)
 		}
-		if v := got["overall[1] (box=large)"]; v.Verdict == event.Unsupported || v.Verdict == event.Pass {
+		if v := got["overall[1] (room=large)"]; v.Verdict == event.Unsupported || v.Verdict == event.Pass {
 			t.Errorf("beside a skipped cell: %s, %s", v.Verdict, v.Why)
 		}
 		r := scoredRun(plan, all)
 		one := &r.Cell(cellOf(plan, "q4", 2).ID).Verdicts[0]
 		one.Items[4].Passed, one.Items[4].Unknown, one.Passed, one.Unknown = 1, 1, one.Passed-1, 1
-		if v := judged(plan, r)["overall[1] (box=large)"]; v.Verdict != event.Unknown || !strings.Contains(v.Why, "judged") {
+		if v := judged(plan, r)["overall[1] (room=large)"]; v.Verdict != event.Unknown || !strings.Contains(v.Why, "judged") {
 			t.Errorf("with an answer that could not be judged: %s, %s", v.Verdict, v.Why)
 		}
 	}
