@@ -12,7 +12,7 @@ import (
 // as an assertion with abort does.
 type Elsewhere func(ctx context.Context, cells []*dsl.Cell, to Record) error
 
-// Record is where it goes what other machines play.
+// Record takes what other machines play.
 type Record struct {
 	Elapsed func() time.Duration // how long the run has lasted
 

@@ -189,11 +189,11 @@ assert: [run.requests_failed == 0]
 			}
 			return journal.Append(e)
 		}},
-		Elsewhere: func(ctx context.Context, cells []*dsl.Cell, elapsed func() time.Duration, keep func(event.Event)) error {
+		Elsewhere: func(ctx context.Context, cells []*dsl.Cell, to engine.Record) error {
 			c := bus.Coordinator{Conn: conn, Run: strings.TrimSuffix(file, ".yaml"), Plan: plan,
 				Files: []bus.File{{Name: file, Data: data}}, Order: fleet.Order{File: file}, Dir: dir, Lease: bus.Lease, Say: say,
 				Progress: func(bus.Progress) { waiting() }}
-			return c.Play(ctx, cells, elapsed, keep)
+			return c.Play(ctx, cells, to)
 		},
 	}
 	begun, before := time.Now(), usedNow()

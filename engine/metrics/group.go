@@ -358,8 +358,8 @@ func unknown(each []Value) string {
 // counted is how a reason of [reason] may end.
 var counted = regexp.MustCompile(` \(\d+ of \d+\)$`)
 
-// reason says why values are unknown: the most frequent reason, with its count if others are known. It then replaces the
-// count of a group: of the requests in one of the windows, say.
+// reason says why values are unknown: the most frequent reason, with its count if others are known. That count replaces
+// the one of a group, which is of the requests in one of the windows, say.
 func reason(each []Value) string {
 	if len(each) == 0 {
 		return "no request was measured"

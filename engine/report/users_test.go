@@ -39,7 +39,8 @@ func TestObjectives_TellAReasonOnce(t *testing.T) {
 	add(event.CellPlanned{Users: 2, Turns: 1, SLO: []event.Objective{{Name: "quick", That: "turn.ttft_ms < 300"}}})
 	add(event.CellStarted{})
 	for user := 1; user <= 2; user++ {
-		add(event.Request{Repeat: 1, User: user, Turn: 1, Exchange: event.Exchange{Sent: new(time.Duration), Done: time.Second}})
+		add(event.Request{Repeat: 1, User: user, Turn: 1,
+			Exchange: event.Exchange{Sent: new(time.Duration), Done: time.Second}})
 	}
 	add(event.Attained{Objective: "quick", Repeat: 1, Unknown: []event.Undecided{{Turns: []int{1}, Why: "it was held back"}}})
 	want := []string{"SLO quick (turn.ttft_ms < 300): share of turns 0.50-1.00 (1 of 2 turns are undecided: it was held " +
