@@ -193,7 +193,7 @@ assert: [run.requests_failed == 0]
 			c := bus.Coordinator{Conn: conn, Run: strings.TrimSuffix(file, ".yaml"), Plan: plan,
 				Files: []bus.File{{Name: file, Data: data}}, Order: fleet.Order{File: file}, Dir: dir, Lease: bus.Lease, Say: say,
 				Progress: func(bus.Progress) { waiting() }}
-			return c.Play(ctx, cells, to)
+			return c.Play(ctx, cells, to.Elapsed, to.Keep)
 		},
 	}
 	begun, before := time.Now(), usedNow()
