@@ -5,12 +5,16 @@ import (
 	"slices"
 )
 
-// leastOwn is how many points of another time make a curve of their own.
-const leastOwn = 16
+// A curve is made of points of another time if they are at least leastOwn and leave gaps hardly wider than those of the
+// first points: between two of them nothing shows how far the curve is from the truth.
+const (
+	leastOwn = 16
+	widerGap = 1.2
+)
 
 // At returns the curve at the time of other points. That is this curve moved to them; or, if that is narrower, the one
 // that they make together with the points of this curve, if their level is the same, or the one that they make alone,
-// if they are many and reach as far.
+// if they are many, reach as far and leave no wider gaps.
 func (q Quadratic) At(x, y []float64) Quadratic {
 	longest := slices.Max(q.x)
 	best := q.Moved(x, y)
@@ -22,10 +26,19 @@ func (q Quadratic) At(x, y []float64) Quadratic {
 	if best.below == 0 && best.above == 0 {
 		try(slices.Concat(q.x, x), slices.Concat(q.y, y))
 	}
-	if len(x) >= leastOwn && slices.Max(x) >= longest {
+	if len(x) >= leastOwn && slices.Max(x) >= longest && gap(x) <= widerGap*gap(q.x) {
 		try(x, y)
 	}
 	return best
+}
+
+// gap returns the largest factor between a number and the next larger one.
+func gap(x []float64) (factor float64) {
+	sorted := slices.Sorted(slices.Values(x))
+	for i, larger := range sorted[1:] {
+		factor = max(factor, larger/sorted[i])
+	}
+	return factor
 }
 
 // width is how far apart the bounds of a value lie, as the logarithm of a factor.
