@@ -96,7 +96,9 @@ var machines = map[string]machine{
 	"steps of 512, for a half": {func(n, u float64) float64 {
 		return 20 + 100*math.Ceil(u/512) + 0.2*u + 0.00004*(2*n*u-u*u)
 	}, normal(0.02), 0},
-	"steps of 128":               {func(_, u float64) float64 { return 20 + 50*math.Ceil(u/128) + 0.05*u }, normal(0.01), 0},
+	"steps of 128": {func(_, u float64) float64 {
+		return 20 + 50*math.Ceil(u/128) + 0.05*u
+	}, normal(0.01), 0},
 	"as a llama-server was seen": {func(n, u float64) float64 { return seen(n) - seen(n-u) + 20 }, normal(0.01), 0},
 	"too fast to tell":           {func(_, u float64) float64 { return 40 + 0.004*u }, normal(0.05), 0},
 }
@@ -269,8 +271,8 @@ func TestRest_And(t *testing.T) {
 	}
 }
 
-// TestAt_Gaps fits points that leave a gap where the curve of the first points is known not to be exact: what is missing
-// between them is no proof that it is exact now.
+// TestAt_Gaps fits points that leave a gap where the curve of the first points is known not to be exact: that nothing
+// was measured there is no proof that it is exact now.
 func TestAt_Gaps(t *testing.T) {
 	points := func(lengths ...float64) (x, y []float64) {
 		for i, n := range lengths {
