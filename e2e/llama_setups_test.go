@@ -164,11 +164,10 @@ func TestLlamaServer_Key(t *testing.T) {
 	p.saw(t, "llamacpp", seen{SetUp: "`--api-key`", Nightly: true, Works: []string{"a missing key is named"}})
 }
 
-// TestLlamaServer_Profile: a profile starts llama-server, and ends it.
-func TestLlamaServer_Profile(t *testing.T) {
-	further(t)
+// llamaProfile writes a profile that starts llama-server, with further lines, and its model.
+func llamaProfile(t *testing.T, p program, lines string) {
+	t.Helper()
 	spec := llamaServer(t)
-	p := build(t)
 	p.write(t, "models.yaml", fmt.Sprintf(`schema: homellm.models/v1
 models:
   smol:
@@ -186,7 +185,44 @@ servers:
       command: [%q]
       env: {LD_LIBRARY_PATH: %q}
       flags: {n_gpu_layers: 0, threads: 1, poll: 0, device: none}
-`, spec.Argv[0], filepath.Dir(spec.Argv[0])))
+%s`, spec.Argv[0], filepath.Dir(spec.Argv[0]), lines))
+}
+
+const oneQuestion = `schema: homellm.scenario/v1
+name: asking
+defaults: {timeout: 900s, request: {temperature: 0, seed: 1, max_tokens: 16, ignore_eos: true}}
+run: {warmup: 1, repeats: 1, isolation: {cache: salt}}
+conversations:
+  - id: main
+    steps:
+      - {id: q, ask: What is a river made of, assert: [turn.ok]}
+`
+
+// TestLlamaServer_Tune: a search finds that two cores are faster than one.
+func TestLlamaServer_Tune(t *testing.T) {
+	further(t)
+	p := build(t)
+	llamaProfile(t, p, `    variants:
+      threads:
+        one: {flags: {threads: 1}}
+        two: {flags: {threads: 2}}
+`)
+	p.write(t, "asking.yaml", oneQuestion)
+	code, printed := p.run(t, "tune", "asking.yaml", "--servers", "servers.yaml", "--models", "models.yaml", "--server",
+		"ours", "--model", "smol", "--for", "steps.q.e2e_ms.p50", "--budget", "5m", "--out", "out")
+	t.Logf("exit code %d\n%s", code, printed)
+	for _, want := range []string{"WINNER  threads=two is the best", "ours-tuned:\n    extends: ours\n", "threads: 2\n"} {
+		if code != 0 || !strings.Contains(printed, want) {
+			t.Errorf("exit code %d, and %q is not printed", code, want)
+		}
+	}
+}
+
+// TestLlamaServer_Profile: a profile starts llama-server, and ends it.
+func TestLlamaServer_Profile(t *testing.T) {
+	further(t)
+	p := build(t)
+	llamaProfile(t, p, "")
 	p.byProfile(t)
 	keep(t, "llamacpp", seen{SetUp: "started by a profile", Version: p.version(t), Nightly: true,
 		Works: []string{"apply starts and ends it", "serve keeps it, apply uses it, stop ends it"}})
