@@ -40,10 +40,13 @@ assert:
   - {name: rate, that: run.requests_per_s > 0}
 `
 
-// TestLlamaServer_Duration plays two users for ten seconds. No turn is lost between the windows, each begun conversation
-// is finished, and the shares of turns that met an objective are those of the engine's accounts.
-func TestLlamaServer_Duration(t *testing.T) {
-	r, p := record(t, startLlamaServer(t, "--parallel", "2"), nil), build(t)
+func TestLlamaServer_Duration(t *testing.T) { isEvening(t, startLlamaServer(t, "--parallel", "2")) }
+
+// isEvening plays two users for ten seconds. No turn is lost between the windows, each begun conversation is finished, and
+// the shares of turns that met an objective are those of the engine's accounts.
+func isEvening(t *testing.T, address string) {
+	t.Helper()
+	r, p := record(t, address, nil), build(t)
 	code, printed := p.run(t, "apply", p.write(t, "evening.yaml", evening), "--url", r.address, "--out", "out")
 	t.Logf("exit code %d\n%s", code, printed)
 	if code != 0 {

@@ -159,6 +159,7 @@ func TestVLLM(t *testing.T) {
 	isHousehold(t, address, func(m map[string]float64) (computed, output float64) {
 		return m["vllm:prompt_tokens_total"] - m["vllm:prompt_tokens_cached_total"], m["vllm:generation_tokens_total"]
 	})
+	isEvening(t, address)
 }
 
 // TestVLLM_Counters: without a report in its replies the counters tell.
