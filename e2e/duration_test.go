@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,8 +12,8 @@ import (
 )
 
 // evening is a household that goes on for ten seconds. Objectives are about what the engine reports, so that its accounts
-// tell which turns met them.
-const evening = `schema: homellm.scenario/v1
+// tell which turns met them. What all prompts begin with is longer than a block of vLLM's cache.
+var evening = strings.Replace(`schema: homellm.scenario/v1
 name: evening
 defaults:
   timeout: 900s
@@ -26,10 +27,10 @@ run:
   duration: 10s
 slo:
   whole: turn.output_tokens == 8
-  warm: turn.cache.cached_tokens > 30
+  warm: turn.cache.cached_tokens > 100
 conversations:
   - id: talk
-    system: You answer in one short sentence, and are kind to everybody who asks you something.
+    system: LONG
     steps:
       - {id: first, ask: What is a river made of?}
       - {id: second, ask: And what is a bridge for?}
@@ -38,7 +39,7 @@ assert:
   - {name: warm, that: run.slo.warm >= 0}
   - {name: good, that: run.goodput_rps.warm >= 0}
   - {name: rate, that: run.requests_per_s > 0}
-`
+`, "LONG", strings.TrimSpace(strings.Repeat("You answer in one short sentence, and are kind to everybody. ", 14)), 1)
 
 func TestLlamaServer_Duration(t *testing.T) { isEvening(t, startLlamaServer(t, "--parallel", "2")) }
 
@@ -77,7 +78,7 @@ func isEvening(t *testing.T, address string) {
 		if a.output != 8 {
 			t.Errorf("turn %d has %d tokens", i+1, a.output)
 		}
-		if a.cached > 30 {
+		if a.cached > 100 {
 			warm++
 		}
 	}
