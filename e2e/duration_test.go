@@ -11,8 +11,8 @@ import (
 	"homellm/engine/event"
 )
 
-// evening is a household that goes on for ten seconds. Objectives are about what the engine reports, so that its accounts
-// tell which turns met them. What all prompts begin with is longer than a block of vLLM's cache.
+// evening is a household that goes on for ten seconds. Objectives are about what the engine reports, so that its
+// accounts tell which turns met them. What all prompts begin with is longer than a block of vLLM's cache.
 var evening = strings.Replace(`schema: homellm.scenario/v1
 name: evening
 defaults:
@@ -43,8 +43,8 @@ assert:
 
 func TestLlamaServer_Duration(t *testing.T) { isEvening(t, startLlamaServer(t, "--parallel", "2")) }
 
-// isEvening plays two users for ten seconds. No turn is lost between the windows, each begun conversation is finished, and
-// the shares of turns that met an objective are those of the engine's accounts.
+// isEvening plays two users for ten seconds. No turn is lost between the windows, each begun conversation is finished,
+// and the shares of turns that met an objective are those of the engine's accounts.
 func isEvening(t *testing.T, address string) {
 	t.Helper()
 	r, p := record(t, address, nil), build(t)
