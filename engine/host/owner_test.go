@@ -16,9 +16,9 @@ import (
 // A server that was left over listens late, while the one that was started loads: what answers is not ours.
 func TestStart_AnotherProcessAnswers(t *testing.T) {
 	t.Parallel()
-	address := freeAddress(t)
+	address, started := freeAddress(t), "HOMELLM_TEST_STARTED="+filepath.Join(t.TempDir(), "started")
 	left := exec.Command(os.Args[0])
-	left.Env = append(os.Environ(), childEnv+"=late", "HOMELLM_TEST_ADDR="+address)
+	left.Env = append(os.Environ(), childEnv+"=late", "HOMELLM_TEST_ADDR="+address, started)
 	if err := left.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -27,6 +27,7 @@ func TestStart_AnotherProcessAnswers(t *testing.T) {
 		_ = left.Wait() // it was killed
 	}()
 	spec := specOf("never_ready", t.TempDir(), address)
+	spec.Env = append(spec.Env, started)
 	p, err := Start(t.Context(), spec)
 	if err == nil {
 		t.Fatal(p.Stop(), "it is ready, and another process answered")

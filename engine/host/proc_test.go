@@ -42,10 +42,20 @@ var children = map[string]func(){
 		childServe()
 	},
 	"late": func() { // it answers when another one of this address was started
-		time.Sleep(300 * time.Millisecond)
+		for {
+			if _, err := os.Stat(os.Getenv("HOMELLM_TEST_STARTED")); err == nil {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
 		childServe()
 	},
 	"never_ready": func() {
+		if mark := os.Getenv("HOMELLM_TEST_STARTED"); mark != "" {
+			if err := os.WriteFile(mark, nil, 0o600); err != nil {
+				panic(err)
+			}
+		}
 		fmt.Println("No available memory for the cache blocks")
 		time.Sleep(time.Hour)
 	},
