@@ -251,7 +251,7 @@ func came(code int, events []event.Event, want outcome) outcome {
 
 // loud are notes that a busy machine brings about, whatever the server does.
 var loud = map[string]bool{"unsteady": true, "indistinct": true, "uncalibrated": true, "estimated": true,
-	"buffered": true}
+	"buffered": true, "unexplained": true}
 
 // ofConnections are the kinds of faults that need real connections: they wait, end, or split what is sent. The others
 // change only the contents of a reply, which is the same in memory.
