@@ -103,6 +103,17 @@ func (p program) events(t *testing.T, out string) []event.Event {
 	return all
 }
 
+// requests are the turns of a run.
+func (p program) requests(t *testing.T, out string) (turns []*event.Request) {
+	t.Helper()
+	for _, e := range p.events(t, out) {
+		if b, ok := e.Body.(event.Request); ok {
+			turns = append(turns, &b)
+		}
+	}
+	return turns
+}
+
 func notes(all []event.Event, code string) (texts []string) {
 	for _, e := range all {
 		if n, ok := e.Body.(event.Note); ok && n.Code == code {

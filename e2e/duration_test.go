@@ -39,7 +39,7 @@ assert:
   - {name: warm, that: run.slo.warm >= 0}
   - {name: good, that: run.goodput_rps.warm >= 0}
   - {name: rate, that: run.requests_per_s > 0}
-`, "LONG", strings.TrimSpace(strings.Repeat("You answer in one short sentence, and are kind to everybody. ", 14)), 1)
+`, "LONG", kindness, 1)
 
 func TestLlamaServer_Duration(t *testing.T) { isEvening(t, startLlamaServer(t, "--parallel", "2")) }
 

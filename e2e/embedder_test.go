@@ -136,12 +136,7 @@ servers:
 	if t.Logf("exit code %d\n%s", code, printed); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	var turns []*event.Request
-	for _, e := range p.events(t, "out") {
-		if b, ok := e.Body.(event.Request); ok {
-			turns = append(turns, &b)
-		}
-	}
+	turns := p.requests(t, "out")
 	if len(turns) != len(papers)+1 {
 		t.Fatalf("%d turns", len(turns))
 	}

@@ -59,12 +59,7 @@ servers:
 	if t.Logf("exit code %d\n%s", code, printed); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	var turns []*event.Request
-	for _, e := range p.events(t, "out") {
-		if b, ok := e.Body.(event.Request); ok {
-			turns = append(turns, &b)
-		}
-	}
+	turns := p.requests(t, "out")
 	if len(turns) != 2 || len(turns[0].Retrieved) != 1 || len(turns[0].Retrieved[0].Chunks) != len(papers) {
 		t.Fatalf("%d turns, %+v", len(turns), turns)
 	}

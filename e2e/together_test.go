@@ -12,6 +12,9 @@ import (
 	"homellm/engine/event"
 )
 
+// kindness is a system message that is longer than a block of vLLM's cache.
+var kindness = strings.TrimSpace(strings.Repeat("You answer in one short sentence, and are kind to everybody. ", 14))
+
 // household are two users who are asked about a data set, at the same time and turn by turn. What they share with
 // nobody is longer than a block of vLLM's cache.
 var household = strings.Replace(`schema: homellm.scenario/v1
@@ -43,7 +46,7 @@ assert:
   - {name: rate, that: run.requests_per_s > 0}
 overall:
   - {name: the-same, that: 'cell({play: "together"}).run.requests == cell({play: "by_turn"}).run.requests'}
-`, "LONG", strings.TrimSpace(strings.Repeat("You answer in one short sentence, and are kind to everybody. ", 14)), 1)
+`, "LONG", kindness, 1)
 
 // isHousehold plays the household on an engine and compares every figure with the engine's accounts of its replies, and
 // all of those with its counters: tokens of prompts that it computed, and tokens of replies.

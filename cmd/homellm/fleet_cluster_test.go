@@ -132,10 +132,7 @@ func TestFleet_Cluster(t *testing.T) {
 	if err := run.Start(); err != nil {
 		t.Fatal(err)
 	}
-	c.until("a cell is done", func() bool {
-		data, err := os.ReadFile(filepath.Join(c.dir, "there", "journal.jsonl"))
-		return err == nil && strings.Contains(string(data), `"kind":"cell_done"`)
-	})
+	c.untilCellDone("there")
 	killed := c.leader()
 	if err := c.brokers[killed].Process.Kill(); err != nil {
 		t.Fatal(err)

@@ -134,6 +134,15 @@ func (r fleetRig) until(what string, is func() bool) {
 	r.t.Fatalf("waited in vain until %s", what)
 }
 
+// untilCellDone waits for a run to have a cell that is done.
+func (r fleetRig) untilCellDone(out string) {
+	r.t.Helper()
+	r.until("a cell is done", func() bool {
+		data, err := os.ReadFile(filepath.Join(r.dir, out, "journal.jsonl"))
+		return err == nil && strings.Contains(string(data), `"kind":"cell_done"`)
+	})
+}
+
 func (r fleetRig) boxes(n int) {
 	r.t.Helper()
 	r.until(fmt.Sprintf("%d boxes are there", n), func() bool {
@@ -280,10 +289,7 @@ func TestFleet_KilledCoordinator(t *testing.T) {
 	if err := run.Start(); err != nil {
 		t.Fatal(err)
 	}
-	r.until("a cell is done", func() bool {
-		data, err := os.ReadFile(filepath.Join(r.dir, "there", "journal.jsonl"))
-		return err == nil && strings.Contains(string(data), `"kind":"cell_done"`)
-	})
+	r.untilCellDone("there")
 	if err := run.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
