@@ -17,6 +17,7 @@ type Play struct {
 	Box     Box
 	Attempt int           // number of the attempt in the journal of the run
 	After   time.Duration // how long the run had lasted when the box began
+	Note    string        // what became of other attempts; empty: there is none
 }
 
 // Result is what a play adds to its run.
@@ -31,7 +32,8 @@ var errUnfinished = errors.New("its journal ends before the cells do")
 // Read reads the journal of a play. Every cell of the job must have ended, unless the play was aborted.
 //
 // The events of the run as a whole are judged again by the run, which has all cells. What a box measured of itself
-// becomes part of each cell that it played.
+// becomes part of each cell that it played. The ends of the cells come last: a run that is interrupted while it takes a
+// result in does not play again what has an end, and would lose what comes after it.
 func (p Play) Read(journal io.Reader) (Result, error) {
 	m := merging{Play: p, ids: map[string]string{}, started: map[string]bool{}, ended: map[string]bool{}}
 	for e, err := range event.Read(journal) {
@@ -46,6 +48,7 @@ func (p Play) Read(journal io.Reader) (Result, error) {
 	if len(m.ended) < len(p.Job.Cells) && m.out.Aborted == "" {
 		return Result{}, errUnfinished
 	}
+	m.out.Events = append(m.out.Events, m.ends...)
 	return m.out, nil
 }
 
@@ -55,6 +58,7 @@ type merging struct {
 	own     []event.Body      // what the box measured of itself before a cell began
 	started map[string]bool
 	ended   map[string]bool
+	ends    []event.Event
 	out     Result
 }
 
@@ -79,7 +83,8 @@ func (m *merging) add(e event.Event) {
 	_, done := e.Body.(event.CellDone)
 	_, failed := e.Body.(event.CellFailed)
 	if done || failed {
-		m.ended[id] = true
+		m.end(e)
+		return
 	}
 	m.keep(e)
 }
@@ -89,6 +94,9 @@ func (m *merging) start(e event.Event, b event.CellStarted) {
 	b.Box = &event.Box{Name: m.Box.Name, Homellm: m.Box.Homellm, Host: m.Box.Host}
 	m.keep(event.Event{At: e.At, Cell: e.Cell, Body: b})
 	m.started[e.Cell] = true
+	if m.Note != "" {
+		m.keep(event.Event{At: e.At, Cell: e.Cell, Body: event.Note{Code: "attempts", Text: m.Note}})
+	}
 	for _, body := range m.own {
 		m.keep(event.Event{At: e.At, Cell: e.Cell, Body: body})
 	}
@@ -137,10 +145,14 @@ func (m *merging) plan(e event.Event, b event.CellPlanned) {
 		if b.Skip != "" {
 			b.Skip = "box " + m.Box.Name + ": " + b.Skip
 			e.Cell, e.Body = c.ID, b
-			m.keep(e)
-			m.ended[c.ID] = true
+			m.end(e)
 		}
 	}
+}
+
+func (m *merging) end(e event.Event) {
+	m.ended[e.Cell] = true
+	m.ends = append(m.ends, e)
 }
 
 func (m *merging) keep(e event.Event) { m.out.Events = append(m.out.Events, e) }

@@ -54,7 +54,7 @@ var head = at(0, "", event.RunStarted{Version: event.Version, ID: "there", Homel
 	Host: map[string]any{"cpu.name": "X"}})
 
 // TestRead checks what the journal of a play becomes: cells under the ids of the run, later by when the box began, with
-// what the box measured of itself in each of them.
+// what the box measured of itself in each of them, and with the ends of the cells behind all else.
 func TestRead(t *testing.T) {
 	sent := 3 * time.Second
 	f := journalOf(t, head, at(1, "p", planned("1")), at(1, "q", planned("2")), at(1, "other", planned("3")),
@@ -69,7 +69,7 @@ func TestRead(t *testing.T) {
 		at(8, "", event.Note{Code: "indistinct", Text: "of the verdict"}),
 		at(9, "", event.RunDone{}))
 	p := Play{Job: Job{Cells: []Cell{cellOf("one", "1"), cellOf("two", "2")}}, Box: Box{Name: "cellar"}, Attempt: 3,
-		After: time.Minute}
+		After: time.Minute, Note: "attempt 2 on box attic does not count: its result did not come first"}
 	res, err := p.Read(f)
 	if err != nil {
 		t.Fatal(err)
@@ -83,16 +83,21 @@ func TestRead(t *testing.T) {
 		if b, ok := e.Body.(event.Request); ok {
 			text += fmt.Sprintf(" %v %v %v", b.Due, *b.Sent, b.Done)
 		}
+		if b, ok := e.Body.(event.Note); ok {
+			text += " " + b.Code
+		}
 		got = append(got, strings.ReplaceAll(text, "event.", ""))
 	}
 	want := `1m2s one CellStarted 3 cellar v2 X
+1m2s one Note attempts
 1m2s one Facts
 1m4s one Request 1m3s 1m3s 1m4s
-1m5s one Note
-1m6s one CellDone
+1m5s one Note clock_jump
 1m6s two CellStarted 3 cellar v2 X
+1m6s two Note attempts
 1m6s two Facts
-1m6s two Note
+1m6s two Note clock_jump
+1m6s one CellDone
 1m7s two CellFailed`
 	if got := strings.Join(got, "\n"); got != want {
 		t.Errorf("events\n%s\nwant\n%s", got, want)

@@ -464,7 +464,7 @@ func (p play) end(e fleet.Ended) error {
 		return exit.Errorf(exit.Environment, "", "reading what box %s played: %w", p.attempt.Box.Name, err)
 	}
 	res, err := fleet.Play{Job: p.job.Job, Box: p.attempt.Box, Attempt: p.attempt.Number,
-		After: p.after()}.Read(f)
+		After: p.after(), Note: p.job.Tell(p.attempt)}.Read(f)
 	_ = f.Close() // it was only read
 	if err != nil {
 		p.attempt.Over = err.Error()
@@ -473,12 +473,6 @@ func (p play) end(e fleet.Ended) error {
 	}
 	for _, e := range res.Events {
 		p.keep(e)
-	}
-	if text := p.job.Tell(p.attempt); text != "" {
-		for _, cell := range p.job.Cells {
-			last := res.Events[len(res.Events)-1].At
-			p.keep(event.Event{At: last, Cell: cell.ID, Body: event.Note{Code: "attempts", Text: text}})
-		}
 	}
 	p.settle()
 	if res.Aborted != "" {
