@@ -11,7 +11,7 @@ type Quadratic struct {
 	A, B, C      float64
 	Spread       float64 // standard deviation of a point, as a share of y where y is large
 	Flat         float64 // y at which both parts of the error are equal; 0: errors are proportional to y
-	Misfit       float64 // by how much a curve through the others misses a point, as a share of y
+	miss         miss    // of a curve through the other points
 	cov          [3][3]float64
 	free         float64   // degrees of freedom
 	times        float64   // Student's quantile of 97.5 % for them
@@ -47,7 +47,7 @@ func FitQuadratic(x, y []float64) (Quadratic, bool) {
 		return q, false
 	}
 	q.x, q.y = x, y
-	q.Misfit, q.times = misfit(x, y, count, q.Flat), Student(0.975, q.free)
+	q.miss, q.times = misses(x, y, count, q.Flat), Student(0.975, q.free)
 	for i := range x {
 		if fitted := q.at(x[i]); fitted > 0 {
 			q.worst = max(q.worst, math.Abs(math.Log(y[i]/fitted))/q.scale(fitted))
@@ -97,9 +97,17 @@ func (q Quadratic) at(x float64) float64 { return q.A + q.B*x + q.C*x*x }
 // noiseSquares is the square of how many standard errors a mean may miss by noise alone.
 const noiseSquares = 4
 
-// misfit returns the largest share by which a curve through all other points misses those of one place: it may be as
-// far from the truth between the places. The first and the last place have nothing beyond them and do not count.
-func misfit(x, y []float64, count int, flat float64) (largest float64) {
+// miss bounds how far a curve is from the truth where no point is: by no larger share of y than was seen at any place,
+// and by no larger difference. A server that computes prompts in batches misses a smooth curve by as many milliseconds
+// for a long prompt as for a short one, and one whose batches become slower by as large a share.
+type miss struct{ share, most float64 }
+
+// at returns the bound at y, as a share of it.
+func (m miss) at(y float64) float64 { return min(m.share, m.most/y) }
+
+// misses returns by how much a curve through all other points misses those of one place at most: it may be as far from
+// the truth between the places. The first and the last place have nothing beyond them and do not count.
+func misses(x, y []float64, count int, flat float64) (m miss) {
 	for i, place := range x {
 		var restX, restY []float64
 		var here []int
@@ -116,19 +124,20 @@ func misfit(x, y []float64, count int, flat float64) (largest float64) {
 		if !ok || !above || !below {
 			continue
 		}
-		miss := 0.0
+		off, fitted := 0.0, q.at(x[i])
 		for _, j := range here {
-			miss += (y[j]/q.at(x[j]) - 1) / float64(len(here))
+			off += (y[j]/q.at(x[j]) - 1) / float64(len(here))
 		}
 		// The part of a mean's deviation that noise alone explains is not a misfit.
-		own := q.Spread * q.scale(q.at(x[i]))
+		own := q.Spread * q.scale(fitted)
 		own *= own / float64(len(here))
-		fit := q.variance(x[i], x[i]) / (q.at(x[i]) * q.at(x[i]))
-		if sq := miss*miss - noiseSquares*(own+fit); sq > 0 {
-			largest = max(largest, 2*math.Sqrt(sq)) // between two places the curve may be off by as much again
+		fit := q.variance(x[i], x[i]) / (fitted * fitted)
+		if sq := off*off - noiseSquares*(own+fit); sq > 0 {
+			share := 2 * math.Sqrt(sq) // between two places the curve may be off by as much again
+			m.share, m.most = max(m.share, share), max(m.most, share*fitted)
 		}
 	}
-	return largest
+	return m
 }
 
 // fitTerms fits the first terms of the curve.

@@ -94,7 +94,7 @@ func (q Quadratic) reach(n, u, own float64) float64 {
 	if v <= 0 {
 		return math.Inf(1)
 	}
-	return math.Hypot(q.times*math.Sqrt(max(q.variance(n, u), 0))/v, own*q.noise(v)) + math.Log1p(q.Misfit)
+	return math.Hypot(q.times*math.Sqrt(max(q.variance(n, u), 0))/v, own*q.noise(v)) + math.Log1p(q.miss.at(v))
 }
 
 // variance returns the variance of the curve where u of n is left to do, without that of a single point.

@@ -111,7 +111,7 @@ var widths = map[string][2]float64{
 	"five percent":                        {0.19, 0.16},
 	"27 percent":                          {0.7, 0.65},
 	"long tails":                          {0.2, 0.2},
-	"a delay at times":                    {0.35, 0.25},
+	"a delay at times":                    {0.25, 0.25},
 	"others at times":                     {0.8, 0.8},
 	"throttled after the first prompts":   {0.12, 0.08},
 	"throttled in the middle of a repeat": {0.14, 0.12},
@@ -121,10 +121,10 @@ var widths = map[string][2]float64{
 	"a first prompt that costs":           {0.5, 0.15},
 	"reading what is cached costs":        {0.09, 0.08},
 	"a lead is always cached":             {0.09, 0.08},
-	"steps of 512":                        {0.8, 0.8},
-	"steps of 512, for a half":            {0.5, 0.5},
-	"steps of 128":                        {0.5, 0.25},
-	"as a llama-server was seen":          {0.3, 0.3},
+	"steps of 512":                        {0.7, 0.7},
+	"steps of 512, for a half":            {0.46, 0.46},
+	"steps of 128":                        {0.27, 0.25},
+	"as a llama-server was seen":          {0.08, 0.08},
 	"too fast to tell":                    {1, 1},
 }
 
