@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -27,6 +28,7 @@ import (
 	"homellm/engine/fleet"
 	"homellm/engine/fleet/bus"
 	"homellm/engine/host"
+	"homellm/engine/target"
 )
 
 type joinFlags struct {
@@ -206,9 +208,25 @@ func (f joinFlags) player(p process, about fleet.Box) bus.Player {
 			}
 		}
 		if err := c.Wait(); err != nil {
+			p.endServersOf(c.Process.Pid)
 			return fmt.Errorf("the process of the job ended: %w: %s", err, lastLine(&said))
 		}
 		return nil
+	}
+}
+
+// endServersOf ends the servers of a player that was killed and could not end them: they hold the accelerator.
+func (p process) endServersOf(player int) {
+	left, err := host.Leftovers(target.Records(p.stateDir))
+	for _, l := range left {
+		if l.Owner != player || l.Owned {
+			continue
+		}
+		p.say("stopping what an ended player left running: %s", l)
+		err = errors.Join(err, host.StopLeftover(l, stopGrace))
+	}
+	if err != nil {
+		p.say("%v", err)
 	}
 }
 

@@ -113,7 +113,7 @@ func (r fleetRig) keep(name string, last func(code int) bool, args func() []stri
 // once runs the process to its end, or says that it is not started again.
 func (k *kept) once() bool {
 	var out bytes.Buffer
-	c := exec.Command("homellm", k.args()...)
+	c := exec.Command(k.exe, k.args()...)
 	c.Dir, c.Env, c.Stdout, c.Stderr, c.WaitDelay = k.dir, k.env, &out, k, 10*time.Second
 	k.mu.Lock()
 	if k.over {
@@ -202,8 +202,14 @@ func TestFleet_Kills(t *testing.T) {
 // undisturbed begins a run of so many cells on this machine alone.
 func (r fleetRig) undisturbed(cells int) *kept {
 	r.t.Helper()
-	r.write("config/homellm/servers.yaml", quickServer)
-	r.write("kills.yaml", killsPlan(cells))
+	return r.undisturbedOn(quickServer, killsPlan(cells))
+}
+
+// undisturbedOn begins a run of a scenario on this machine alone.
+func (r fleetRig) undisturbedOn(servers, scenario string) *kept {
+	r.t.Helper()
+	r.write("config/homellm/servers.yaml", servers)
+	r.write("kills.yaml", scenario)
 	return r.keep("here", func(int) bool { return true },
 		func() []string { return []string{"apply", "kills.yaml", "--out", "here", "--quiet"} })
 }

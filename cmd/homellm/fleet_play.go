@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -80,7 +81,7 @@ func playJob(ctx context.Context, p process, order playOrder, dir string, files 
 	within := func(d time.Duration) { fmt.Fprintln(out, d.Milliseconds()) }
 	within(waitingMost)
 	p.stdout = io.Discard
-	alone, err := onlyPlayer(ctx, filepath.Dir(dir))
+	alone, err := p.onlyPlayer(ctx, filepath.Dir(dir))
 	if err != nil {
 		return err
 	}
@@ -132,8 +133,9 @@ func playJob(ctx context.Context, p process, order playOrder, dir string, files 
 }
 
 // onlyPlayer waits until the process that played the job before has ended. It outlives a worker that was killed for as
-// long as its server takes to stop, and would share the accelerator with this one.
-func onlyPlayer(ctx context.Context, box string) (func(), error) {
+// long as its server takes to stop, and would share the accelerator with this one. If it was killed too, its server is
+// still there, and is ended.
+func (p process) onlyPlayer(ctx context.Context, box string) (func(), error) {
 	f, err := os.OpenFile(filepath.Join(box, "player"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
@@ -157,6 +159,11 @@ func onlyPlayer(ctx context.Context, box string) (func(), error) {
 			return nil, context.Cause(ctx)
 		case <-tick.C:
 		}
+	}
+	before := make([]byte, 20)
+	n, _ := f.ReadAt(before, 0) // fewer bytes than that are no error
+	if pid, err := strconv.Atoi(strings.TrimSpace(string(before[:n]))); err == nil {
+		p.endServersOf(pid)
 	}
 	err = f.Truncate(0)
 	if err == nil {

@@ -61,8 +61,14 @@ func newFleetRig(t *testing.T) fleetRig {
 // newFleetRigOn has the folder of the broker prepared before it starts.
 func newFleetRigOn(t *testing.T, prepare func(store string)) fleetRig {
 	t.Helper()
+	return newFleetRigAt(t, "127.0.0.1", prepare)
+}
+
+// newFleetRigAt has the broker listen at an address of this machine.
+func newFleetRigAt(t *testing.T, host string, prepare func(store string)) fleetRig {
+	t.Helper()
 	var lc net.ListenConfig
-	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	l, err := lc.Listen(t.Context(), "tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,13 +19,14 @@ import (
 // program is homellm as a process, in its own folder.
 type program struct {
 	t   *testing.T
+	exe string
 	dir string
 	env []string
 }
 
 func newProgram(t *testing.T, files map[string]string) program {
 	t.Helper()
-	p := program{t: t, dir: t.TempDir()}
+	p := program{t: t, exe: "homellm", dir: t.TempDir()}
 	for name, text := range files {
 		path := filepath.Join(p.dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -41,7 +42,7 @@ func newProgram(t *testing.T, files map[string]string) program {
 
 func (p program) command(args ...string) (c *exec.Cmd, stdout, stderr *bytes.Buffer) {
 	p.t.Helper()
-	c = exec.CommandContext(p.t.Context(), "homellm", args...)
+	c = exec.CommandContext(p.t.Context(), p.exe, args...)
 	stdout, stderr = &bytes.Buffer{}, &bytes.Buffer{}
 	c.Dir, c.Env, c.Stdout, c.Stderr = p.dir, p.env, stdout, stderr
 	return c, stdout, stderr

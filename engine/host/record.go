@@ -107,7 +107,8 @@ type Leftover struct {
 	Log     string
 	Started time.Time
 	PIDs    []int // its processes
-	Owned   bool  // the homellm that started it is running too: it is in use
+	Owner   int   // process id of the homellm that started it
+	Owned   bool  // that one is running too: the server is in use
 
 	path   string
 	record record
@@ -162,7 +163,7 @@ func Leftovers(dir string) ([]Leftover, error) {
 		born, alive := birth(r.Owner)
 		l := Leftover{
 			Name: r.Name, Command: r.Command, Address: r.Address, Log: r.Log, Started: r.Started,
-			PIDs: r.family().members(), Owned: alive && born == r.Born, path: path, record: r,
+			PIDs: r.family().members(), Owner: r.Owner, Owned: alive && born == r.Born, path: path, record: r,
 		}
 		if len(l.PIDs) > 0 {
 			found = append(found, l)
