@@ -7,10 +7,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"homellm/dsl"
 	"homellm/engine"
 	"homellm/engine/event"
 	"homellm/engine/exit"
+	"homellm/engine/metrics"
 	"homellm/engine/sim"
 )
 
@@ -43,6 +46,45 @@ func TestElsewhere_Skip(t *testing.T) {
 		}
 		if verdict, code, why := g.fold.Outcome(); code == exit.Environment {
 			t.Errorf("%s, exit code %d: %s", verdict, code, why)
+		}
+	})
+}
+
+// TestElsewhere_Pair resumes a run that ended when one of two cells was stored that are compared with each other: both
+// are played again, on one machine. A cell that is compared with none stays as it is.
+func TestElsewhere_Pair(t *testing.T) {
+	data := slices.Concat(scenarioWith("{warmup: 0, repeats: 5}", "turn.ok"), []byte("matrix: {n: [1, 2, 3]}\n"+
+		"overall:\n  - {name: pair, confidence: 90%, "+
+		"that: 'cell({n: 1}).steps.one.ttft_ms.p50 < cell({n: 2}).steps.one.ttft_ms.p50'}\n"))
+	plan := load(t, "small.yaml", data, library(t))
+	synctest.Test(t, func(t *testing.T) {
+		var before *metrics.Run
+		var asked [][]string
+		g := rig{options: func(o *engine.Options) {
+			if before != nil {
+				o.Journal.Fold, o.Journal.Seq = before, 100
+			}
+			o.Elsewhere = func(ctx context.Context, cells []*dsl.Cell, to engine.Record) error {
+				var of []string
+				for _, c := range cells {
+					of = append(of, c.Labels[len(c.Labels)-1].Value)
+				}
+				if asked = append(asked, of); len(asked) == 1 {
+					cells = []*dsl.Cell{cells[0], cells[2]}
+				}
+				return elsewhere(nil, nil)(ctx, cells, to)
+			}
+		}}
+		g.play(t, plan, sim.Config{})
+		before = g.fold
+		g.play(t, plan, sim.Config{})
+		if d := cmp.Diff([][]string{{"1", "2", "3"}, {"1", "2"}}, asked); d != "" {
+			t.Errorf("other machines were to play (-want +got):\n%s", d)
+		}
+		for _, c := range before.Cells {
+			if !c.Finished() {
+				t.Errorf("%v is not finished", c.Planned.Labels)
+			}
 		}
 	})
 }

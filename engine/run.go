@@ -37,6 +37,9 @@ type spans struct {
 // play plays every pass of the schedule. Cells that are finished in the journal of a resumed run are left alone.
 func (r *run) play(ctx context.Context, finished map[string]bool) error {
 	defer r.closeAll()
+	if r.elsewhere != nil {
+		r.reopen(finished)
+	}
 	var playable []int
 	for i, c := range r.plan.Cells {
 		if !finished[c.ID] || r.changed {
@@ -69,6 +72,21 @@ func (r *run) play(ctx context.Context, finished map[string]bool) error {
 		r.finishAll(groups)
 	}
 	return err
+}
+
+// reopen has cells that are compared with each other be played again on one machine, if not all of them are finished: a
+// run may end between storing one and the next.
+func (r *run) reopen(finished map[string]bool) {
+	group := r.plan.Paired()
+	open := map[string]bool{}
+	for _, c := range r.plan.Cells {
+		if !finished[c.ID] && c.Skip == "" {
+			open[group[c.ID]] = true
+		}
+	}
+	for id, of := range group {
+		finished[id] = finished[id] && !open[of]
+	}
 }
 
 // playElsewhere has other machines play the cells.

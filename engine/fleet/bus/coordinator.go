@@ -198,6 +198,9 @@ func (c *Coordinator) begin(ctx context.Context, cells []*dsl.Cell) error {
 	c.Order.Files = files
 	jobs := fleet.Divide(c.Run, c.Plan, cells, c.Order)
 	c.board = fleet.NewBoard(jobs)
+	if err := c.reopen(ctx); err != nil {
+		return err
+	}
 	c.record = fleet.Run{ID: c.Run, Scenario: c.Plan.Name, By: c.Conn.key.Name, Begun: time.Now().UTC(), Jobs: len(jobs),
 		State: fleet.Playing}
 	here := time.Now()

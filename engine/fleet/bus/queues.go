@@ -66,6 +66,38 @@ func (c *Coordinator) queued(ctx context.Context) (map[string]bool, error) {
 	return out, nil
 }
 
+// reopen takes back that the run is over and that jobs are settled which have to be played all the same: what the
+// journal of a resumed run lacks is played, whatever the fleet knows. A run that was cancelled stays so.
+func (c *Coordinator) reopen(ctx context.Context) error {
+	stream, err := c.Conn.js.Stream(ctx, stateStream)
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", stateStream, err)
+	}
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(settledSubject(c.Run, "*")))
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", stateStream, err)
+	}
+	var outdated []string
+	for subject := range info.State.Subjects {
+		if c.board.Job(strings.TrimPrefix(subject, settledSubject(c.Run, ""))) != nil {
+			outdated = append(outdated, subject)
+		}
+	}
+	why, _, err := c.Conn.read(ctx, stateStream, overSubject(c.Run))
+	switch {
+	case err == nil && string(why) != fleet.Cancelled:
+		outdated = append(outdated, overSubject(c.Run))
+	case err != nil && !errors.Is(err, errNone):
+		return err
+	}
+	for _, subject := range outdated {
+		if err := stream.Purge(ctx, jetstream.WithPurgeSubject(subject)); err != nil {
+			return fmt.Errorf("removing %s: %w", subject, err)
+		}
+	}
+	return nil
+}
+
 // withdraw takes a job out of a queue.
 func (c *Coordinator) withdraw(ctx context.Context, subject string) error {
 	stream, err := c.Conn.js.Stream(ctx, jobsStream)
