@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"homellm/engine/event"
 	"homellm/engine/fleet"
 )
@@ -61,6 +63,76 @@ func TestPlay_Killed(t *testing.T) {
 	}()
 	p := r.play(c, cells)
 	if p.boxes["cellar"] != 6 || len(p.attempts) != 1 || !strings.Contains(p.attempts[0], "attempt 1 on box attic") {
+		t.Errorf("played on %v, with %v", p.boxes, p.attempts)
+	}
+}
+
+// TestPlay_Hung has a player give no sign of life within the time that it asked for: its box does not answer for the job
+// any longer and gives it back, and another one plays it.
+func TestPlay_Hung(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	playing, hung := make(chan struct{}, 1), make(chan error, 1)
+	r.join("attic", func(ctx context.Context, _ fleet.Job, _ string, within func(time.Duration)) error {
+		within(0)
+		playing <- struct{}{}
+		select {
+		case <-ctx.Done():
+			hung <- context.Cause(ctx)
+		case <-time.After(time.Minute):
+			hung <- errors.New("it may go on")
+		}
+		<-r.t.Context().Done() // the box is lost for other jobs
+		return nil
+	})
+	c, cells := r.coordinator()
+	go func() {
+		<-playing
+		r.join("cellar", write)
+	}()
+	p := r.play(c, cells)
+	if err := <-hung; !errors.Is(err, errHung) {
+		t.Errorf("the play ended with %v", err)
+	}
+	if p.boxes["cellar"] != 6 || len(p.attempts) != 1 {
+		t.Errorf("played on %v, with %v", p.boxes, p.attempts)
+	}
+}
+
+// TestPlay_Late has the result of a box come when another one has delivered the same job: it does not count.
+func TestPlay_Late(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	conn := r.dial("worker")
+	var first fleet.Job
+	send := func(kind string, data string) error {
+		m := nats.NewMsg(playSubject(fleet.Box{Key: "worker", Name: "late"}, first, "late"))
+		m.Header.Set(kindHeader, kind)
+		m.Data = []byte(data)
+		_, err := conn.js.PublishMsg(t.Context(), m)
+		return err
+	}
+	jobs := 0
+	r.joinAs(conn, "attic", func(ctx context.Context, job fleet.Job, dir string, within func(time.Duration)) error {
+		switch jobs++; jobs {
+		case 1: // the other box begins it as well
+			first = job
+			if err := send(kindBegun, `{"box":{"name":"late"}}`); err != nil {
+				t.Error(err)
+			}
+		case 2:
+			for err := errNone; err != nil; { // until the result of the first is stored
+				_, _, err = conn.read(ctx, stateStream, settledSubject(first.Run, first.ID))
+			}
+			if err := errors.Join(send(kindPart, "{}"), send(kindEnded, "{}")); err != nil {
+				t.Error(err)
+			}
+		}
+		return write(ctx, job, dir, within)
+	})
+	c, cells := r.coordinator()
+	p := r.play(c, cells)
+	if p.boxes["attic"] != 6 || len(p.attempts) != 1 || !strings.Contains(p.attempts[0], "its result did not come first") {
 		t.Errorf("played on %v, with %v", p.boxes, p.attempts)
 	}
 }
