@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -20,15 +22,18 @@ import (
 	"homellm/engine/fleet"
 	"homellm/engine/fleet/bus"
 	"homellm/engine/metrics"
+	"homellm/engine/replace"
 	"homellm/engine/results"
+	"homellm/engine/secret"
 )
 
 // fleetFlags are the flags of apply that play on a fleet.
 type fleetFlags struct {
 	operatorFlags
 	*fleetSession
-	told func(engine.Progress) // of a worker: the progress goes there
-	box  string                // of a worker: its name
+	serverLogs bool
+	told       func(engine.Progress) // of a worker: the progress goes there
+	box        string                // of a worker: its name
 }
 
 // fleetSession is the connection of a command line to a fleet.
@@ -43,17 +48,22 @@ func (f *fleetFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.url, "fleet", "", "play on the boxes of the fleet at this address, such as nats://box:4222")
 	c.Flags().StringVar(&f.key, "key", "", "with --fleet: file of an operator's key")
 	c.Flags().StringVar(&f.creds, "creds", "", "in its place: file of the credentials of a user of NATS")
+	c.Flags().BoolVar(&f.serverLogs, "server-logs", false,
+		"with --fleet: keep the logs of the servers that the boxes start beside the results")
 	c.MarkFlagsMutuallyExclusive("key", "creds")
 	for _, other := range []string{"url", "budget", "keep-raw", "watch"} {
 		c.MarkFlagsMutuallyExclusive("fleet", other)
 	}
 }
 
-func (f fleetFlags) asked() bool { return f.url != "" || f.key != "" || f.creds != "" }
+func (f fleetFlags) asked() bool { return f.url != "" || f.key != "" || f.creds != "" || f.serverLogs }
 
 // open connects to the fleet and reads which boxes are there. The files of the scenarios are noted as they are read.
 func (f *fleetFlags) open(ctx context.Context, p process, named []dsl.File) (func(), error) {
 	switch {
+	case f.url == "" && f.key == "" && f.creds == "":
+		return nil, exit.Errorf(exit.Usage, "leave it out, or add --fleet and --key",
+			"--server-logs is for a fleet: a run on this machine has the logs of its servers in its results")
 	case f.url == "":
 		return nil, exit.Errorf(exit.Usage, "add --fleet nats://box:4222",
 			"--key and --creds say who plays on a fleet, not on which")
@@ -154,12 +164,24 @@ func (f fleetFlags) elsewhere(p process, plan *dsl.Plan, res *results.Folder, or
 				show(engine.Progress{Cell: fmt.Sprintf("%d boxes", len(f.boxes)), Waiting: waiting})
 			},
 		}
+		if f.serverLogs {
+			c.ServerLog = func(file string, data []byte) error { return keepLog(filepath.Join(res.Dir, file), data) }
+		}
 		err = c.Play(ctx, cells, to.Elapsed, to.Keep)
 		if aborted, ok := errors.AsType[bus.Aborted](err); ok {
 			return engine.Aborted(aborted)
 		}
 		return err
 	}
+}
+
+// keepLog writes what a box sent of the log of a server. The secrets that this machine knows are taken out of it too.
+func keepLog(path string, data []byte) error {
+	return replace.File(path, func(w io.Writer) error {
+		masked := secret.NewWriter(w)
+		_, err := masked.Write(data)
+		return errors.Join(err, masked.Close())
+	})
 }
 
 // show is where the progress of a run goes.
@@ -175,10 +197,14 @@ func (f fleetFlags) again() []string {
 	if !f.asked() {
 		return nil
 	}
+	out := []string{"--fleet=" + f.url, "--key=" + f.key}
 	if f.creds != "" {
-		return []string{"--fleet=" + f.url, "--creds=" + f.creds}
+		out[1] = "--creds=" + f.creds
 	}
-	return []string{"--fleet=" + f.url, "--key=" + f.key}
+	if f.serverLogs {
+		out = append(out, "--server-logs")
+	}
+	return out
 }
 
 // dialFleet connects as an operator. An empty address means that of the key.

@@ -18,6 +18,13 @@ type Ended struct {
 	Failed string `json:"failed,omitempty"`
 }
 
+// ServerLog is the log of a server that a box started for a job.
+type ServerLog struct {
+	Name string `json:"name"`
+	Data []byte `json:"data"`          // its end
+	Cut  int64  `json:"cut,omitempty"` // bytes before that
+}
+
 // Run is a run as the fleet shows it.
 type Run struct {
 	ID       string    `json:"id"`

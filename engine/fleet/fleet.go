@@ -52,7 +52,8 @@ type Order struct {
 	FailFast         bool          `json:"fail_fast,omitempty"`
 	NoSim            bool          `json:"no_sim,omitempty"`
 	ExactTokens      bool          `json:"exact_tokens,omitempty"`
-	Longest          time.Duration `json:"longest_ns"` // the longest time that a turn may take
+	ServerLogs       bool          `json:"server_logs,omitempty"` // those of the servers that the box starts are wanted
+	Longest          time.Duration `json:"longest_ns"`            // the longest time that a turn may take
 }
 
 // Document is a file that travels with the jobs of a run. Nobody can read it who does not know its token.

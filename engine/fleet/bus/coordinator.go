@@ -37,6 +37,10 @@ type Coordinator struct {
 	Progress func(Progress)
 	Skip     func(cell *dsl.Cell, why string) // its box is gone
 
+	// ServerLog keeps the end of the log of a server that a box started, in a file beside the journal; nil: none is asked
+	// for.
+	ServerLog func(file string, data []byte) error
+
 	board    *fleet.Board
 	cells    map[string]*dsl.Cell
 	zero     time.Time     // when the run began, by the broker's clock
@@ -195,7 +199,7 @@ func (c *Coordinator) begin(ctx context.Context, cells []*dsl.Cell) error {
 	if err != nil {
 		return exit.Errorf(exit.Environment, "", "%w", err)
 	}
-	c.Order.Files = files
+	c.Order.Files, c.Order.ServerLogs = files, c.ServerLog != nil
 	jobs := fleet.Divide(c.Run, c.Plan, cells, c.Order)
 	c.board = fleet.NewBoard(jobs)
 	if err := c.reopen(ctx); err != nil {
@@ -411,6 +415,11 @@ func (c *Coordinator) hear(m jetstream.Msg) error {
 	switch kind {
 	case kindPart:
 		return p.add(m.Data())
+	case kindLog:
+		var l fleet.ServerLog
+		if json.Unmarshal(m.Data(), &l) == nil { // else there is none
+			return p.keepLog(l)
+		}
 	case kindEnded:
 		var e fleet.Ended
 		if json.Unmarshal(m.Data(), &e) == nil {

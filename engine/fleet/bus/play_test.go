@@ -67,8 +67,8 @@ func TestPlay_Killed(t *testing.T) {
 	}
 }
 
-// TestPlay_Hung has a player give no sign of life within the time that it asked for: its box does not answer for the job
-// any longer and gives it back, and another one plays it.
+// TestPlay_Hung has a player give no sign of life within the time that it asked for: its box no longer answers for the
+// job, gives it back, and another one plays it.
 func TestPlay_Hung(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -25,6 +25,7 @@ const (
 	kindHeader = "Homellm-Kind"
 	kindBegun  = "begun"
 	kindPart   = "part" // of the journal
+	kindLog    = "log"  // of a server
 	kindEnded  = "ended"
 )
 
@@ -159,6 +160,11 @@ func (t *taken) playAndSend(ctx context.Context) error {
 		last, cancel = context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	}
 	defer cancel()
+	if t.job.Order.ServerLogs {
+		if err := t.sendLogs(last); err != nil {
+			t.Say("sending the logs of servers: %v", err)
+		}
+	}
 	end := fleet.Ended{}
 	if err != nil {
 		end.Failed = err.Error()
