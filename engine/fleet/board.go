@@ -240,7 +240,7 @@ func (b *Board) Settle(p *Posted) {
 // Settled is how many jobs have their result.
 func (b *Board) Settled() int { return b.settled }
 
-// Tell says what became of the attempts before the one that counts; empty: there were none.
+// Tell says what became of the attempts beside the one that counts; empty: there is none.
 func (p *Posted) Tell(counts *Attempt) string {
 	text := ""
 	for _, a := range p.Attempts {
