@@ -123,7 +123,8 @@ simulator, even if the scenario names one.`,
 			"ended, such as http://127.0.0.1:4318; keys come from OTEL_EXPORTER_OTLP_HEADERS")
 	f.events.add(c)
 	f.addBudget(fl)
-	f.fleet.add(c)
+	f.fleet.add(c, "url", "budget", "keep-raw", "watch")
+	f.fleet.addLogs(c)
 	dir := results.Default
 	if err := c.RegisterFlagCompletionFunc("resume", p.completeRuns(&dir, math.MaxInt)); err != nil {
 		panic(err) // the flag was added above
@@ -174,7 +175,7 @@ func apply(ctx context.Context, p process, args []string, f applyFlags) error {
 		return err
 	}
 	defer done()
-	leave, err := f.enterFleet(ctx, p, named)
+	leave, err := f.enter(ctx, p, &f.fleet, named)
 	if err != nil {
 		return err
 	}

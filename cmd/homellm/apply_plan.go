@@ -85,14 +85,14 @@ func planAll(
 	return plans, choice, nil
 }
 
-// enterFleet connects to the fleet that is to play, if one is. The returned function ends the connection.
-func (f *applyFlags) enterFleet(ctx context.Context, p process, named []dsl.File) (leave func(), err error) {
-	if !f.fleet.asked() {
+// enter connects to the fleet that is to play, if one is. The returned function ends the connection.
+func (f selection) enter(ctx context.Context, p process, on *fleetFlags, named []dsl.File) (leave func(), err error) {
+	if !on.asked() {
 		return func() {}, nil
 	}
 	if f.maxConversations > 0 && len(named) > 1 {
 		return nil, exit.Errorf(exit.Usage, "play them one after another",
 			"--max-conversations counts over all scenarios, and each box plays one")
 	}
-	return f.fleet.open(ctx, p, named)
+	return on.open(ctx, p, named)
 }

@@ -21,6 +21,7 @@ import (
 	"homellm/engine/exit"
 	"homellm/engine/fleet"
 	"homellm/engine/fleet/bus"
+	"homellm/engine/listing"
 	"homellm/engine/metrics"
 	"homellm/engine/replace"
 	"homellm/engine/results"
@@ -44,16 +45,20 @@ type fleetSession struct {
 	files map[string]*carried // of scenarios, by the names of their files
 }
 
-func (f *fleetFlags) add(c *cobra.Command) {
+// add adds the flags to a command, some of whose other flags have no meaning on a fleet.
+func (f *fleetFlags) add(c *cobra.Command, without ...string) {
 	c.Flags().StringVar(&f.url, "fleet", "", "play on the boxes of the fleet at this address, such as nats://box:4222")
 	c.Flags().StringVar(&f.key, "key", "", "with --fleet: file of an operator's key")
 	c.Flags().StringVar(&f.creds, "creds", "", "in its place: file of the credentials of a user of NATS")
-	c.Flags().BoolVar(&f.serverLogs, "server-logs", false,
-		"with --fleet: keep the logs of the servers that the boxes start beside the results")
 	c.MarkFlagsMutuallyExclusive("key", "creds")
-	for _, other := range []string{"url", "budget", "keep-raw", "watch"} {
+	for _, other := range without {
 		c.MarkFlagsMutuallyExclusive("fleet", other)
 	}
+}
+
+func (f *fleetFlags) addLogs(c *cobra.Command) {
+	c.Flags().BoolVar(&f.serverLogs, "server-logs", false,
+		"with --fleet: keep the logs of the servers that the boxes start beside the results")
 }
 
 func (f fleetFlags) asked() bool { return f.url != "" || f.key != "" || f.creds != "" || f.serverLogs }
@@ -113,6 +118,22 @@ func (f fleetFlags) fit(plans []*dsl.Plan, say func(format string, args ...any))
 		}
 	}
 	return nil
+}
+
+// jobs are those of a plan, with the boxes that can play them.
+func (f fleetFlags) jobs(plan *dsl.Plan) (out []listing.Job) {
+	if !f.asked() {
+		return nil
+	}
+	cells := slices.DeleteFunc(slices.Clone(plan.Cells), func(c *dsl.Cell) bool { return c.Skip != "" })
+	for _, j := range fleet.Divide("", plan, cells, fleet.Order{}) {
+		of := listing.Job{Name: j.Name(), Boxes: fleet.Able(j, f.boxes, f.now)}
+		for _, c := range j.Cells {
+			of.Cells = append(of.Cells, c.ID)
+		}
+		out = append(out, of)
+	}
+	return out
 }
 
 // place says which boxes a scenario may name, so that every box gets its cells. A run that is resumed keeps those that

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"homellm/engine/results"
+	"homellm/schema"
 )
 
 // boxPlan has a cell for each of three rooms, of which only two have a box.
@@ -80,6 +82,49 @@ func TestFleet_RequiresBox(t *testing.T) {
 	if where["attic"] != reason || where["cellar"] != reason || where["porch"] != reason ||
 		strings.Count(told, reason) != 1 || !strings.Contains(told, "room=attic, sim x qwen2.5-3b x room=cellar, ") {
 		t.Errorf("played at %v\n%s", where, told)
+	}
+}
+
+// TestFleet_Plan asks which boxes can play what, without playing it.
+func TestFleet_Plan(t *testing.T) {
+	r := newFleetRig(t)
+	r.write("boxes.yaml", boxPlan)
+	asks := []string{"plan", "boxes.yaml", "--fleet", "nats://" + r.address, "--key", "store/operator.key"}
+	if code, out, errs := r.run(asks...); code != 5 || !strings.Contains(out, "no box is in the fleet") ||
+		strings.Contains(out, "of the fleet, each") {
+		t.Errorf("without a box: exit code %d\n%s%s", code, out, errs)
+	}
+	r.join("attic")
+	r.join("cellar")
+	r.boxes(2)
+	code, out, errs := r.run(asks...)
+	for _, want := range []string{"\n2 jobs of the fleet, each played by one of its boxes:\n",
+		"\n  sim x qwen2.5-3b x attic   attic\n", "\n  sim x qwen2.5-3b x cellar  cellar\n",
+		`no box of the fleet can play it (attic: requires.box does not hold: box.label.room is "attic"`} {
+		if code != 0 || !strings.Contains(out, want) {
+			t.Errorf("exit code %d, and no %q in\n%s%s", code, want, out, errs)
+		}
+	}
+	r.write("boxes.yaml", strings.Replace(everyBox, "box: all", "box: [attic, cellar, porch]", 1))
+	code, out, errs = r.run(append(asks, "--format", "json")...)
+	var doc any
+	if err := json.Unmarshal([]byte(out), &doc); err != nil || code != 0 {
+		t.Fatalf("exit code %d, %v\n%s%s", code, err, out, errs)
+	}
+	for _, wrong := range schema.Validate("plan", doc) {
+		t.Errorf("%+v", wrong)
+	}
+	jobs, _ := doc.(map[string]any)["jobs"].([]any)
+	if len(jobs) != 2 || !strings.Contains(fmt.Sprint(jobs[1]), "boxes:[cellar]") ||
+		!strings.Contains(out, "box porch is not in the fleet") {
+		t.Errorf("jobs %v\n%s", jobs, out)
+	}
+	if code, _, errs := r.run("plan", "rag-long", "--fleet", "nats://"+r.address, "--key", "store/operator.key"); code != 2 ||
+		!strings.Contains(errs, "names no server: name a profile of the boxes with --server") {
+		t.Errorf("without a server: exit code %d\n%s", code, errs)
+	}
+	if found, err := filepath.Glob(filepath.Join(r.dir, "*", "journal.jsonl")); err != nil || len(found) > 0 {
+		t.Errorf("it was played: %v, %v", found, err)
 	}
 }
 

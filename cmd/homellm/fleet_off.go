@@ -10,6 +10,7 @@ import (
 	"homellm/dsl"
 	"homellm/engine"
 	"homellm/engine/fleet"
+	"homellm/engine/listing"
 	"homellm/engine/results"
 )
 
@@ -20,7 +21,9 @@ var fleetCommands []func(process) *cobra.Command
 // fleetFlags are the flags of apply that play on a fleet. This program has none.
 type fleetFlags struct{}
 
-func (fleetFlags) add(*cobra.Command) {}
+func (fleetFlags) add(*cobra.Command, ...string) {}
+
+func (fleetFlags) addLogs(*cobra.Command) {}
 
 func (fleetFlags) asked() bool { return false }
 
@@ -33,6 +36,8 @@ func (fleetFlags) open(context.Context, process, []dsl.File) (func(), error) {
 }
 
 func (fleetFlags) fit([]*dsl.Plan, func(string, ...any)) error { return nil }
+
+func (fleetFlags) jobs(*dsl.Plan) []listing.Job { return nil }
 
 func (fleetFlags) elsewhere(process, *dsl.Plan, *results.Folder, fleet.Order, func(engine.Progress)) engine.Elsewhere {
 	return nil

@@ -17,6 +17,7 @@ type planFlags struct {
 	selection
 	libraryFlags
 	addressFlags
+	fleet    fleetFlags
 	resolved bool
 	shown    lookFlags
 }
@@ -38,6 +39,7 @@ will be skipped or unsupported, with the reason. It exits with 5 if nothing is l
 	f.selection.add(c)
 	f.libraryFlags.add(c)
 	f.addressFlags.add(c, "address of a running server to plan for: its context and cache blocks are asked for")
+	f.fleet.add(c, "url")
 	c.MarkFlagsMutuallyExclusive("url", "server")
 	c.Flags().BoolVar(&f.resolved, "resolved", false, "show profiles and requests with every default filled in")
 	f.shown.add(c, listing.Planned)
@@ -63,7 +65,15 @@ func plan(ctx context.Context, p process, args []string, f planFlags) error {
 			return err
 		}
 	}
-	opt.Box = thisMachine(ctx)
+	leave, err := f.selection.enter(ctx, p, &f.fleet, named)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if f.fleet.asked() {
+		opt.DefaultServer = "" // servers are found on the boxes
+	}
+	f.fleet.place(ctx, &opt, nil)
 	plans, out, all := dsl.LoadAll(named, lib, judge.Vocabulary(), opt)
 	if all.Errors() {
 		return all
@@ -74,7 +84,12 @@ func plan(ctx context.Context, p process, args []string, f planFlags) error {
 	if err := p.leftOut(out, len(plans), false); err != nil {
 		return err
 	}
-	if err := f.shown.write(p.stdout, listing.OfPlans(plans, out, f.resolved)); err != nil {
+	if f.fleet.asked() {
+		if err := f.fleet.fit(plans, func(string, ...any) {}); err != nil { // the plan says what is skipped
+			return err
+		}
+	}
+	if err := f.shown.write(p.stdout, listing.OfPlans(plans, out, f.resolved, f.fleet.jobs)); err != nil {
 		return err
 	}
 	if cells, skipped := cellsOf(plans); cells > 0 && skipped == cells {

@@ -142,6 +142,12 @@ func Nobody(j Job, boxes []Box, now time.Time) string {
 	return "no box of the fleet can play it (" + strings.Join(reasons, "; ") + ")"
 }
 
+// Able are the names of the boxes that are there and can play a job.
+func Able(j Job, boxes []Box, now time.Time) []string {
+	demand := j.Demand()
+	return Names(slices.DeleteFunc(slices.Clone(boxes), func(b Box) bool { return b.Cannot(demand) != "" }), now)
+}
+
 // bound says why the box that must play a job cannot; empty: it can.
 func bound(j Job, boxes []Box, now time.Time) string {
 	var named []Box
