@@ -119,7 +119,8 @@ func TestFleet_Plan(t *testing.T) {
 		!strings.Contains(out, "box porch is not in the fleet") {
 		t.Errorf("jobs %v\n%s", jobs, out)
 	}
-	if code, _, errs := r.run("plan", "rag-long", "--fleet", "nats://"+r.address, "--key", "store/operator.key"); code != 2 ||
+	asks[1] = "rag-long"
+	if code, _, errs := r.run(asks...); code != 2 ||
 		!strings.Contains(errs, "names no server: name a profile of the boxes with --server") {
 		t.Errorf("without a server: exit code %d\n%s", code, errs)
 	}

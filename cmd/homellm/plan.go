@@ -65,7 +65,7 @@ func plan(ctx context.Context, p process, args []string, f planFlags) error {
 			return err
 		}
 	}
-	leave, err := f.selection.enter(ctx, p, &f.fleet, named)
+	leave, err := f.enter(ctx, p, &f.fleet, named)
 	if err != nil {
 		return err
 	}

@@ -3,15 +3,11 @@
 package bus
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -70,76 +66,6 @@ func (a Aborted) Error() string { return a.Why }
 type Progress struct {
 	Jobs, Settled int
 	Playing       []string // boxes
-}
-
-// Boxes are those of the fleet, by their names.
-func (c *Conn) Boxes(ctx context.Context) ([]fleet.Box, error) {
-	drained := map[string]string{} // instances of boxes, by their ids
-	err := c.each(ctx, stateStream, setSubject("*.*"), func(m jetstream.Msg, _ time.Time) error {
-		var a fleet.Assignment
-		if json.Unmarshal(m.Data(), &a) == nil {
-			drained[assignedTo(m.Subject())] = a.Drained
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	var out []fleet.Box
-	err = c.each(ctx, boxesStream, "fleet.from.*.box.*", func(m jetstream.Msg, at time.Time) error {
-		if b, err := boxOf(m, at); err == nil {
-			b.Drained = drained[b.ID()] == b.Instance
-			out = append(out, b)
-		}
-		return nil
-	})
-	slices.SortFunc(out, func(x, y fleet.Box) int {
-		return cmp.Or(strings.Compare(x.Name, y.Name), strings.Compare(x.Key, y.Key))
-	})
-	return out, err
-}
-
-func boxOf(m jetstream.Msg, at time.Time) (b fleet.Box, err error) {
-	key, rest := from(m.Subject())
-	if err := json.Unmarshal(m.Data(), &b); err != nil {
-		return b, err
-	}
-	b.Key, b.Seen = key, at
-	if len(rest) != 1 || rest[0] != b.Name {
-		return b, errors.New("a box calls itself by another name than its subject")
-	}
-	return b, nil
-}
-
-// each calls f for each message that a stream has with a subject.
-func (c *Conn) each(ctx context.Context, stream, subject string, f func(jetstream.Msg, time.Time) error) error {
-	consumer, err := c.js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}})
-	if err != nil {
-		return fmt.Errorf("reading %s: %w", stream, err)
-	}
-	left := consumer.CachedInfo().NumPending
-	if left == 0 {
-		return nil
-	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(1000))
-	if err != nil {
-		return fmt.Errorf("reading %s: %w", stream, err)
-	}
-	defer messages.Stop()
-	for ; left > 0; left-- {
-		m, err := messages.Next(jetstream.NextMaxWait(5 * time.Second))
-		if err != nil {
-			return fmt.Errorf("reading %s: %w", stream, err)
-		}
-		about, err := m.Metadata()
-		if err == nil {
-			err = f(m, about.Timestamp)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Play plays the cells and returns when all have ended, or when none has to be played any more.
@@ -386,47 +312,7 @@ func (c *Coordinator) hear(m jetstream.Msg) error {
 		c.note(m, about.Sequence.Stream)
 		return nil
 	}
-	key, rest := from(m.Subject())
-	if len(rest) != 4 || !Named(rest[3]) {
-		return nil
-	}
-	job, attempt := c.board.Job(rest[2]), rest[3]
-	if job == nil {
-		return nil // of cells that are finished in the journal
-	}
-	p := play{Coordinator: c, job: job, attempt: job.Attempt(attempt)}
-	p.path = filepath.Join(c.Dir, "play-"+job.ID+"-"+attempt+".jsonl")
-	kind := m.Headers().Get(kindHeader)
-	if kind == kindBegun && p.attempt == nil {
-		var b fleet.Begun
-		if json.Unmarshal(m.Data(), &b) == nil { // else the attempt never gets a result
-			b.Box.Key, b.Box.Name = key, rest[0]
-			begun := job.Begin(attempt, b.Box, about.Timestamp)
-			if job.Box != "" && job.Box != b.Box.Name {
-				begun.Over = "it is for box " + job.Box
-			}
-			return os.WriteFile(p.path, nil, 0o600)
-		}
-		return nil
-	}
-	if p.attempt == nil || p.attempt.Over != "" || job.Settled {
-		return nil
-	}
-	switch kind {
-	case kindPart:
-		return p.add(m.Data())
-	case kindLog:
-		var l fleet.ServerLog
-		if json.Unmarshal(m.Data(), &l) == nil { // else there is none
-			return p.keepLog(l)
-		}
-	case kindEnded:
-		var e fleet.Ended
-		if json.Unmarshal(m.Data(), &e) == nil {
-			return p.end(e)
-		}
-	}
-	return nil
+	return c.hearPlay(m, about.Timestamp)
 }
 
 // note notes what the broker keeps for a box, and whether somebody ended the run.
@@ -442,72 +328,4 @@ func (c *Coordinator) note(m jetstream.Msg, seq uint64) {
 	}
 	c.assigned[id] = seq
 	c.changed = c.board.Assign(id, a) || c.changed
-}
-
-// play is one attempt at a job, as it arrives.
-type play struct {
-	*Coordinator
-	job     *fleet.Posted
-	attempt *fleet.Attempt
-	path    string
-}
-
-func (p play) add(data []byte) error {
-	f, err := os.OpenFile(p.path, os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		return exit.Errorf(exit.Environment, "", "collecting what box %s plays: %w", p.attempt.Box.Name, err)
-	}
-	_, err = f.Write(data)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return exit.Errorf(exit.Environment, "", "collecting what box %s plays: %w", p.attempt.Box.Name, err)
-	}
-	return nil
-}
-
-// end takes the result of an attempt into the run, unless it has none.
-func (p play) end(e fleet.Ended) error {
-	p.attempt.Over = e.Failed
-	if e.Failed != "" {
-		p.Say("%s was not played to its end on box %s: %s", p.job.Name(), p.attempt.Box.Name, e.Failed)
-		return nil
-	}
-	f, err := os.Open(p.path)
-	if err != nil {
-		return exit.Errorf(exit.Environment, "", "reading what box %s played: %w", p.attempt.Box.Name, err)
-	}
-	res, err := fleet.Play{Job: p.job.Job, Box: p.attempt.Box, Attempt: p.attempt.Number,
-		After: p.after(), Note: p.job.Tell(p.attempt)}.Read(f)
-	_ = f.Close() // it was only read
-	if err != nil {
-		p.attempt.Over = err.Error()
-		p.Say("%s: the result of box %s does not count: %v", p.job.Name(), p.attempt.Box.Name, err)
-		return nil
-	}
-	for _, e := range res.Events {
-		p.keep(e)
-	}
-	p.settle()
-	if res.Aborted != "" {
-		return Aborted{Why: res.Aborted}
-	}
-	return nil
-}
-
-// after is how long the run had lasted when the attempt began. What began under an earlier coordinator comes after what
-// the journal has by now of the same cells.
-func (p play) after() time.Duration { return max(p.start, p.attempt.Began.Sub(p.zero)) }
-
-// settle says that nobody has to play the job any more.
-func (p play) settle() {
-	p.board.Settle(p.job)
-	p.record.Settled = p.board.Settled()
-	told, err := p.Conn.js.PublishAsync(settledSubject(p.Run, p.job.ID), nil)
-	if err == nil {
-		p.pending = append(p.pending, told)
-	} else {
-		p.Say("the fleet was not told that %s is played: %v", p.job.Name(), err) // then it may be played once more
-	}
-	for _, a := range p.job.Attempts {
-		_ = os.Remove(filepath.Join(p.Dir, "play-"+p.job.ID+"-"+a.ID+".jsonl")) // it may be gone
-	}
 }
