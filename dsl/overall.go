@@ -2,8 +2,10 @@ package dsl
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"homellm/dsl/expr"
@@ -157,34 +159,58 @@ func noCell(axes []expr.Axis, want combination) string {
 }
 
 // Paired names the group of each cell, by their ids. Cells that an assertion over all cells compares with a confidence
-// share one: their repeats are played in turn. Every other cell is a group of its own.
+// share one: their repeats are played in turn. So do those that alternate. Every other cell is a group of its own.
 func (p *Plan) Paired() map[string]string {
 	out := map[string]string{}
 	for _, c := range p.Cells {
 		out[c.ID] = c.ID
+	}
+	join := func(cells iter.Seq[*Cell]) {
+		into := ""
+		for c := range cells {
+			if into == "" || out[c.ID] < into {
+				into = out[c.ID]
+			}
+		}
+		for c := range cells {
+			from := out[c.ID]
+			for other, name := range out {
+				if name == from {
+					out[other] = into
+				}
+			}
+		}
 	}
 	for _, o := range p.Overall {
 		if o.Assertion.Confidence == 0 {
 			continue
 		}
 		for _, of := range o.Cases {
-			into := ""
-			for _, c := range of.Cells {
-				if into == "" || out[c.ID] < into {
-					into = out[c.ID]
-				}
-			}
-			for _, c := range of.Cells {
-				from := out[c.ID]
-				for other, name := range out {
-					if name == from {
-						out[other] = into
-					}
-				}
-			}
+			join(maps.Values(of.Cells))
+		}
+	}
+	if p.Alternating {
+		alike := map[string][]*Cell{}
+		for _, c := range p.Cells {
+			of := c.apartFromServer()
+			alike[of] = append(alike[of], c)
+		}
+		for _, cells := range alike {
+			join(slices.Values(cells))
 		}
 	}
 	return out
+}
+
+// apartFromServer is what a cell has in common with those that differ from it only in their server.
+func (c *Cell) apartFromServer() string {
+	var out []string
+	for _, l := range c.Labels {
+		if l.Name != serverAxis {
+			out = append(out, strconv.Quote(l.Name)+strconv.Quote(l.Value))
+		}
+	}
+	return strings.Join(out, " ")
 }
 
 func oneCell(cells map[string]*Cell) bool {

@@ -85,6 +85,7 @@ type Plan struct {
 	SHA256      string // of the scenario and of every document file it reads
 	Digest      string // of everything that decides what is done
 	Order       Order
+	Alternating bool // cells that differ only in their servers are compared with each other
 	Repeats     int
 	Duration    time.Duration // of each cell; 0: it has repeats
 	Warmup      int
@@ -272,4 +273,13 @@ func unlessZero[T comparable](v T) any {
 		return nil
 	}
 	return v
+}
+
+// Alternate has the cells be played forwards and backwards in turn, and compares those that differ only in their
+// servers.
+func (p *Plan) Alternate() {
+	p.Order, p.Alternating = ABBA, true
+	for _, c := range p.Cells {
+		c.Scenario.Run.Order = ABBA
+	}
 }

@@ -74,9 +74,6 @@ func (r *run) groups(playable []int) []*group {
 	for _, i := range playable {
 		c := r.plan.Cells[i]
 		key := compared[c.ID]
-		if r.budget.Judge != nil {
-			key = apartFromServer(c)
-		}
 		g := by[key]
 		if g == nil {
 			g = &group{planned: c.Scenario.Run.Repeats}
@@ -87,16 +84,6 @@ func (r *run) groups(playable []int) []*group {
 		g.waiting++
 	}
 	return out
-}
-
-func apartFromServer(c *dsl.Cell) string {
-	var b strings.Builder
-	for _, l := range c.Labels {
-		if l.Name != "server" {
-			fmt.Fprintf(&b, "%q=%q ", l.Name, l.Value)
-		}
-	}
-	return b.String()
 }
 
 // spend plays on after the planned repeats, as long as the budget lasts.

@@ -204,6 +204,7 @@ func twoServers(t *testing.T) *dsl.Plan {
 	other := *plan.Cells[0]
 	other.ID, other.Labels = "other", []dsl.Label{{Name: "server", Value: "other"}, plan.Cells[0].Labels[1]}
 	plan.Cells = append(plan.Cells, &other)
+	plan.Alternate() // as ab does
 	return plan
 }
 

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"homellm/dsl"
 	"homellm/engine/baseline"
 	"homellm/engine/compare"
 	"homellm/engine/exit"
@@ -59,6 +58,8 @@ The exit code is that of the comparison, or of the run if that is worse.`,
 	f.compareFlags.add(c) //nolint:staticcheck // the qualified name shows which of the embedded flags is meant
 	f.events.add(c)
 	f.addBudget(fl)
+	f.fleet.add(c, "budget")
+	f.fleet.addLogs(c)
 	f.repeats = compare.DefaultRepeats
 	fl.Var(&f.repeats, "repeats", "measured passes of each side")
 	fl.StringVar(&f.model, "model", "", "model to play with, instead of the scenario's own choice")
@@ -96,16 +97,17 @@ func ab(ctx context.Context, p process, args []string, f abFlags) error {
 	if len(named) != 1 {
 		return exit.Errorf(exit.Usage, "name one scenario", "ab plays one scenario, and %d are named", len(named))
 	}
-	f.servers = []string{f.a, f.b}
+	f.servers, f.alternate = []string{f.a, f.b}, true
+	leave, err := f.enter(ctx, p, &f.fleet, named)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	plans, choice, err := planAll(ctx, p, lib, named, f.applyFlags)
 	if err != nil {
 		return err
 	}
 	plan := plans[0]
-	plan.Order = dsl.ABBA
-	for _, c := range plan.Cells {
-		c.Scenario.Run.Order = dsl.ABBA
-	}
 	if f.out == "" {
 		id, err := results.NewID()
 		if err != nil {

@@ -48,8 +48,10 @@ type applyFlags struct {
 	events   eventsFlag
 
 	budget time.Duration
-	search engine.Search                                                         // of tune
-	judge  func(f *metrics.Run, cells []string, looks stats.Looks) []judge.Doubt // of ab: the uncertain gates
+	// the servers are played in turn and compared: of ab
+	alternate bool
+	search    engine.Search                                                         // of tune
+	judge     func(f *metrics.Run, cells []string, looks stats.Looks) []judge.Doubt // of ab: the uncertain gates
 }
 
 func newApply(p process) *cobra.Command {

@@ -61,6 +61,11 @@ func planAll(
 	if err := p.leftOut(out, len(plans), f.quiet); err != nil {
 		return nil, nil, err
 	}
+	if f.alternate {
+		for _, plan := range plans {
+			plan.Alternate()
+		}
+	}
 	if f.fleet.asked() {
 		say := p.say
 		if f.quiet {

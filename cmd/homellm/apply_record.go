@@ -96,6 +96,6 @@ func (f applyFlags) order(plan *dsl.Plan) fleet.Order {
 	return fleet.Order{
 		File: plan.File, Model: f.model, Vars: f.vars, Repeats: int(f.repeats), ContextSize: int(f.contextSize),
 		MaxConversations: int(f.maxConversations), IncludeTags: f.include, ExcludeTags: f.exclude, FailFast: f.failFast,
-		NoSim: f.noSim, ExactTokens: f.exactTokens,
+		NoSim: f.noSim, ExactTokens: f.exactTokens, Alternating: f.alternate,
 	}
 }

@@ -89,6 +89,7 @@ func playJob(ctx context.Context, p process, order playOrder, dir string, files 
 	o := job.Order
 	f := applyFlags{
 		libraryFlags: files, out: filepath.Join(dir, "results"), quiet: true, failFast: o.FailFast, noSim: o.NoSim,
+		alternate: o.Alternating,
 		selection: selection{servers: o.Servers, model: o.Model, repeats: count(o.Repeats),
 			contextSize: count(o.ContextSize), maxConversations: count(o.MaxConversations), include: o.IncludeTags,
 			exclude: o.ExcludeTags, vars: o.Vars, exactTokens: o.ExactTokens},

@@ -52,6 +52,7 @@ type Order struct {
 	FailFast         bool          `json:"fail_fast,omitempty"`
 	NoSim            bool          `json:"no_sim,omitempty"`
 	ExactTokens      bool          `json:"exact_tokens,omitempty"`
+	Alternating      bool          `json:"alternating,omitempty"` // the servers are played in turn, as ab does
 	ServerLogs       bool          `json:"server_logs,omitempty"` // those of the servers that the box starts are wanted
 	Longest          time.Duration `json:"longest_ns"`            // the longest time that a turn may take
 }
