@@ -2,6 +2,7 @@ package host
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -39,6 +40,22 @@ func allPIDs() []int {
 	return pids
 }
 
+// descendants lists the living descendants of a process. It reads the process table once, however many generations
+// there are, because telemetry asks again and again while a server is measured.
+func descendants(pid int) []int {
+	children := map[int][]int{}
+	for _, other := range allPIDs() {
+		if stat, err := readStat(other); err == nil { // else it ended meanwhile
+			children[stat.parent] = append(children[stat.parent], other)
+		}
+	}
+	all := slices.Clone(children[pid])
+	for i := 0; i < len(all); i++ {
+		all = append(all, children[all[i]]...)
+	}
+	return all
+}
+
 // marked reports whether a process was started with the marker in its environment. The environment of another user's
 // process cannot be read; such a process is not in the family.
 func marked(pid int, token string) bool {
@@ -50,9 +67,10 @@ func marked(pid int, token string) bool {
 
 // stat is the part of /proc/PID/stat that is needed here.
 type stat struct {
-	state string
-	group int
-	start string // clock ticks from the start of the machine to that of the process
+	state  string
+	parent int
+	group  int
+	start  string // clock ticks from the start of the machine to that of the process
 }
 
 func readStat(pid int) (stat, error) {
@@ -66,11 +84,12 @@ func readStat(pid int) (stat, error) {
 	if len(fields) < 20 {
 		return stat{}, fmt.Errorf("reading /proc/%d/stat: %d fields after the name", pid, len(fields))
 	}
+	parent, wrong := strconv.Atoi(fields[1])
 	group, err := strconv.Atoi(fields[2])
-	if err != nil {
+	if err := errors.Join(wrong, err); err != nil {
 		return stat{}, fmt.Errorf("reading /proc/%d/stat: %w", pid, err)
 	}
-	return stat{state: fields[0], group: group, start: fields[19]}, nil
+	return stat{state: fields[0], parent: parent, group: group, start: fields[19]}, nil
 }
 
 // birth identifies a process among all with the same id: the machine's start and the process's, neither of which

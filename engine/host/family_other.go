@@ -22,22 +22,6 @@ func (f family) members() []int {
 	return append([]int{f.group}, descendants(f.group)...)
 }
 
-func descendants(pid int) []int {
-	p, err := process.NewProcess(int32(pid))
-	if err != nil {
-		return nil
-	}
-	children, err := p.Children()
-	if err != nil {
-		return nil // it has none, or they cannot be asked for
-	}
-	var all []int
-	for _, child := range children {
-		all = append(append(all, int(child.Pid)), descendants(int(child.Pid))...)
-	}
-	return all
-}
-
 // birth identifies a process among all with the same id: the instant of its start.
 func birth(pid int) (string, bool) {
 	p, err := process.NewProcess(int32(pid))

@@ -113,19 +113,10 @@ func (s *system) list() {
 
 // Tree lists a process and its living descendants, for a server that homellm did not start.
 func Tree(pid int) []int {
-	all := []int{pid}
-	p, err := process.NewProcess(int32(pid))
-	if err != nil {
+	if exists, err := process.PidExists(int32(pid)); err != nil || !exists {
 		return nil
 	}
-	children, err := p.Children()
-	if err != nil {
-		return all // it has none, or they cannot be asked for
-	}
-	for _, child := range children {
-		all = append(all, Tree(int(child.Pid))...)
-	}
-	return all
+	return append([]int{pid}, descendants(pid)...)
 }
 
 // Listener finds the process that listens on a TCP port of this machine; false if there is none or the operating

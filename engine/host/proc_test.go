@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -427,5 +428,36 @@ func TestFamily_SignalsNobodyElse(t *testing.T) {
 		if err := f.signal(syscall.Signal(0), nil); err != nil {
 			t.Errorf("group %d: %v", group, err)
 		}
+	}
+}
+
+// A server that homellm did not start is measured with all that descends from it: a shell, and what that has started.
+func TestTree(t *testing.T) {
+	cmd := exec.Command("sh", "-c", "sleep 600 & echo $!; wait")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var sleeper int
+	if _, err := fmt.Fscan(out, &sleeper); err != nil {
+		t.Fatal(err)
+	}
+	if got := Tree(cmd.Process.Pid); !slices.Equal(got, []int{cmd.Process.Pid, sleeper}) {
+		t.Errorf("below the shell, %d: %v, want also %d", cmd.Process.Pid, got, sleeper)
+	}
+	if got := Tree(os.Getpid()); !slices.Contains(got, sleeper) {
+		t.Errorf("below the test: %v, want also %d", got, sleeper)
+	}
+	if err := syscall.Kill(sleeper, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if got := Tree(cmd.Process.Pid); got != nil {
+		t.Errorf("below a process that has ended: %v", got)
 	}
 }
