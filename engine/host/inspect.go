@@ -23,12 +23,12 @@ func (t *Telemetry) Inspect(ctx context.Context) map[string]any {
 			facts[key] = value
 		}
 	}
-	if info, err := host.InfoWithContext(ctx); err == nil {
-		put("kernel", info.KernelVersion)
-		put("distribution", strings.TrimSpace(info.Platform+" "+info.PlatformVersion))
-		if info.VirtualizationRole == "guest" {
-			put("virtualization", info.VirtualizationSystem)
-		}
+	if version, err := host.KernelVersionWithContext(ctx); err == nil {
+		put("kernel", version)
+	}
+	put("distribution", distribution(ctx))
+	if system, role, err := host.VirtualizationWithContext(ctx); err == nil && role == "guest" {
+		put("virtualization", system)
 	}
 	if cpus, err := cpu.InfoWithContext(ctx); err == nil && len(cpus) > 0 {
 		put("cpu", strings.Join(strings.Fields(cpus[0].ModelName), " "))
