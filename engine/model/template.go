@@ -47,8 +47,17 @@ type Templates struct {
 	compiled map[string]func() *Template
 }
 
-// ShippedTemplates returns the templates that are part of the program. Each is compiled when it is first used.
+// ShippedTemplates returns the templates that are part of the program. They are read once, and each is compiled when it
+// is first used.
 func ShippedTemplates() (*Templates, error) {
+	all, err := readShipped()
+	if err != nil {
+		return nil, err
+	}
+	return &Templates{specs: maps.Clone(all.specs), compiled: maps.Clone(all.compiled)}, nil
+}
+
+var readShipped = sync.OnceValues(func() (*Templates, error) {
 	t := &Templates{specs: map[string]Spec{}, compiled: map[string]func() *Template{}}
 	if err := yaml.UnmarshalWithOptions(shippedSpecs, &t.specs, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("reading the shipped templates: %w", err)
@@ -69,7 +78,7 @@ func ShippedTemplates() (*Templates, error) {
 		})
 	}
 	return t, nil
-}
+})
 
 // Names lists the templates in alphabetical order.
 func (t *Templates) Names() []string { return slices.Sorted(maps.Keys(t.specs)) }
