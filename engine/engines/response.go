@@ -83,7 +83,9 @@ func (r Response) OK() bool { return r.Err == nil && r.Status/100 == 2 }
 
 // HTML reports that the response is a web page and not an API's answer.
 func (r Response) HTML() bool {
-	return r.Kind == "text/html" || bytes.HasPrefix(bytes.ToLower(bytes.TrimSpace(r.Body)), []byte("<!doctype html"))
+	const doctype = "<!doctype html"
+	start := bytes.TrimSpace(r.Body)
+	return r.Kind == "text/html" || strings.EqualFold(string(start[:min(len(doctype), len(start))]), doctype)
 }
 
 // into decodes a 2xx JSON response and reports whether it was one.
