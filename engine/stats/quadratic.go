@@ -109,6 +109,9 @@ func (m miss) at(y float64) float64 { return min(m.share, m.most/y) }
 // the truth between the places. The first and the last place have nothing beyond them and do not count.
 func misses(x, y []float64, count int, flat float64) (m miss) {
 	for i, place := range x {
+		if slices.Contains(x[:i], place) {
+			continue
+		}
 		var restX, restY []float64
 		var here []int
 		above, below := false, false
