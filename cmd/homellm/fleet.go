@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"path/filepath"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -20,6 +18,7 @@ import (
 	"homellm/engine/exit"
 	"homellm/engine/fleet"
 	"homellm/engine/fleet/bus"
+	"homellm/engine/listing"
 )
 
 var fleetCommands = []func(process) *cobra.Command{newFleet}
@@ -211,62 +210,59 @@ func looking(p process, use, short string, args cobra.PositionalArgs,
 	return c
 }
 
-func newFleetStatus(p process) *cobra.Command {
-	return looking(p, "status", "Show how many boxes, jobs and runs a fleet has", cobra.NoArgs,
-		func(ctx context.Context, conn *bus.Conn, _ []string) error {
-			s, err := conn.Status(ctx)
-			if err != nil {
-				return err
-			}
-			var boxes []string
-			for _, state := range slices.Sorted(maps.Keys(s.Boxes)) {
-				boxes = append(boxes, fmt.Sprintf("%d %s", s.Boxes[state], state))
-			}
-			if len(boxes) == 0 {
-				boxes = []string{"none"}
-			}
-			_, err = fmt.Fprintf(p.stdout, "boxes: %s\njobs:  %d waiting, %d being played\nruns:  %d being played\n",
-				strings.Join(boxes, ", "), s.Waiting, s.Playing, s.Runs)
+// showing makes a command that prints what the fleet says of itself.
+func showing(p process, output listing.Output, short string,
+	look func(context.Context, *bus.Conn) (listing.Fleet, error)) *cobra.Command {
+	var shown lookFlags
+	_, use, _ := strings.Cut(output.Command, " ")
+	c := looking(p, use, short, cobra.NoArgs, func(ctx context.Context, conn *bus.Conn, _ []string) error {
+		d, err := look(ctx, conn)
+		if err != nil {
 			return err
+		}
+		return shown.write(plain{p.stdout}, d)
+	})
+	c.PreRunE = func(*cobra.Command, []string) error { return shown.check() }
+	shown.add(c, output)
+	return c
+}
+
+func newFleetStatus(p process) *cobra.Command {
+	return showing(p, listing.FleetStatus, "Show how many boxes, jobs and runs a fleet has",
+		func(ctx context.Context, conn *bus.Conn) (listing.Fleet, error) {
+			s, err := conn.Status(ctx)
+			return listing.OfFleet(&listing.FleetCounts{Boxes: s.Boxes, JobsWaiting: s.Waiting, JobsPlaying: s.Playing,
+				RunsPlaying: s.Runs}, nil, time.Time{}, nil), err
 		})
 }
 
 func newFleetBoxes(p process) *cobra.Command {
-	return looking(p, "boxes", "List the boxes of a fleet", cobra.NoArgs,
-		func(ctx context.Context, conn *bus.Conn, _ []string) error {
+	return showing(p, listing.FleetBoxes, "List the boxes of a fleet",
+		func(ctx context.Context, conn *bus.Conn) (d listing.Fleet, err error) {
 			boxes, err := conn.Boxes(ctx)
 			if err != nil {
-				return err
+				return d, err
 			}
 			now, err := conn.Now(ctx)
-			if err != nil {
-				return err
+			out := []listing.FleetBox{}
+			for _, b := range boxes {
+				out = append(out, listing.FleetBox{Name: b.Name, State: b.State(now), Seen: b.Seen, Key: b.Key, Homellm: b.Homellm,
+					Labels: b.Labels, Profiles: b.Profiles, Playing: b.Playing, Host: b.Host})
 			}
-			return columns(p.stdout, "BOX\tSTATE\tSEEN\tKEY\tHOMELLM\tLABELS\tPROFILES", len(boxes), func(i int) string {
-				b := boxes[i]
-				var labels []string
-				for _, name := range slices.Sorted(maps.Keys(b.Labels)) {
-					labels = append(labels, name+"="+b.Labels[name])
-				}
-				return fmt.Sprintf("%s\t%s\t%v ago\t%s\t%s\t%s\t%s", b.Name, b.State(now),
-					max(0, now.Sub(b.Seen)).Round(time.Second), b.Key, b.Homellm, strings.Join(labels, ","),
-					strings.Join(b.Profiles, ","))
-			})
+			return listing.OfFleet(nil, &out, now, nil), err
 		})
 }
 
 func newFleetRuns(p process) *cobra.Command {
-	return looking(p, "runs", "List the runs of a fleet", cobra.NoArgs,
-		func(ctx context.Context, conn *bus.Conn, _ []string) error {
+	return showing(p, listing.FleetRuns, "List the runs of a fleet",
+		func(ctx context.Context, conn *bus.Conn) (listing.Fleet, error) {
 			runs, err := conn.Runs(ctx)
-			if err != nil {
-				return err
+			out := []listing.FleetRun{}
+			for _, r := range runs {
+				out = append(out, listing.FleetRun{ID: r.ID, Scenario: r.Scenario, State: r.State, Jobs: r.Jobs,
+					Settled: r.Settled, Begun: r.Begun, By: r.By})
 			}
-			return columns(p.stdout, "RUN\tSCENARIO\tSTATE\tJOBS\tBEGUN\tBY", len(runs), func(i int) string {
-				r := runs[i]
-				return fmt.Sprintf("%s\t%s\t%s\t%d/%d\t%s\t%s", r.ID, r.Scenario, r.State, r.Settled, r.Jobs,
-					r.Begun.Format(time.RFC3339), r.By)
-			})
+			return listing.OfFleet(nil, nil, time.Time{}, &out), err
 		})
 }
 

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -18,6 +19,7 @@ import (
 
 	"homellm/engine/event"
 	"homellm/engine/results"
+	"homellm/schema"
 )
 
 // fleetPlan has cells that are compared in pairs and cells that are not, a document in a file, an assertion that fails
@@ -235,6 +237,17 @@ func TestFleet_EqualsApply(t *testing.T) {
 	}
 	if _, runs, _ := r.run("fleet", "runs", "--key", "store/operator.key"); !strings.Contains(runs, "played") {
 		t.Errorf("runs:\n%s", runs)
+	}
+	for what, want := range map[string]string{"status": `"idle": 2`, "boxes": `"room": "cellar"`,
+		"runs": `"state": "played"`} {
+		_, out, errs := r.run("fleet", what, "--key", "store/operator.key", "--format", "json")
+		var doc any
+		if err := json.Unmarshal([]byte(out), &doc); err != nil || !strings.Contains(out, want) {
+			t.Errorf("fleet %s: %v, and no %s\n%s%s", what, err, want, out, errs)
+		}
+		for _, wrong := range schema.Validate("fleet", doc) {
+			t.Errorf("fleet %s: %+v", what, wrong)
+		}
 	}
 }
 
