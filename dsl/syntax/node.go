@@ -97,7 +97,7 @@ func (n *Node) Commented() bool {
 	if n == nil || n.Src == nil {
 		return false
 	}
-	rest, _ := n.Src.behind(n.Line, n.End)
+	rest := n.Src.behind(n.Line, n.End)
 	return strings.HasPrefix(strings.TrimLeft(rest, " \t"), "#")
 }
 

@@ -37,6 +37,8 @@ func (c *converter) scalar(out *Node, t *token.Token, text string) {
 	if c.src.has(out.Line, out.Col, []rune(text)) {
 		out.End = out.Col + utf8.RuneCountInString(text)
 	}
+	// Most scalars are texts, and begin as no number does.
+	number := text != "" && strings.IndexByte("+-.0123456789", text[0]) >= 0
 	switch {
 	case t.Type == token.ImplicitNullType:
 		out.End = 0
@@ -45,11 +47,11 @@ func (c *converter) scalar(out *Node, t *token.Token, text string) {
 		out.Kind, out.Scalar = BoolKind, true
 	case text == "false", text == "False", text == "FALSE":
 		out.Kind, out.Scalar = BoolKind, false
-	case notANumber.MatchString(text):
+	case number && notANumber.MatchString(text):
 		c.fail(t, "yaml/number", "", "%s is not a number that can be used here", text)
-	case jsonNumber.MatchString(text):
+	case number && jsonNumber.MatchString(text):
 		c.number(out, t, text)
-	case ambiguousNumber.MatchString(text):
+	case number && ambiguousNumber.MatchString(text):
 		help := "quote it if it is text; else write it in plain decimal digits"
 		if parts := strings.Split(text, ":"); len(parts) == 2 {
 			help = "quote it if it is text; a time is written with its units: " + parts[0] + "m" + parts[1] + "s"
@@ -63,12 +65,11 @@ func (c *converter) scalar(out *Node, t *token.Token, text string) {
 
 // cutOff warns if a word such as #1 after a text is read as a comment, so that the text silently ends before it.
 func (c *converter) cutOff(n *Node, t *token.Token) {
-	rest, ok := c.src.behind(n.Line, n.End)
-	if !ok || c.inAlias > 0 {
+	if c.inAlias > 0 || !c.src.has(n.Line, n.End, []rune(" #")) {
 		return
 	}
-	if word, _, _ := strings.Cut(strings.TrimPrefix(rest, " "), " "); len(word) > 1 && word[0] == '#' && word[1] != '#' &&
-		strings.HasPrefix(rest, " #") {
+	rest := c.src.behind(n.Line, n.End+1)
+	if word, _, _ := strings.Cut(rest, " "); len(word) > 1 && word[1] != '#' {
 		c.fail(t, "yaml/comment", "quote the whole text, or write a blank behind the # of a comment",
 			"the text ends before %s, which is read as a comment", word)
 		c.diags[len(c.diags)-1].Severity = Warning
@@ -82,7 +83,7 @@ func (c *converter) commented(e *Entry) {
 	if e.Node.Kind != NullKind || e.Node.Unread || c.inAlias > 0 {
 		return
 	}
-	rest, _ := c.src.behind(e.Line, e.End)
+	rest := c.src.behind(e.Line, e.End)
 	if m := comment.FindStringSubmatchIndex(rest); m != nil {
 		col := e.End + utf8.RuneCountInString(rest[:m[2]])
 		word := rest[m[2]:m[3]]

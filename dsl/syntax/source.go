@@ -97,12 +97,12 @@ func (s *Source) has(line, col int, text []rune) bool {
 	return slices.Equal(s.lines[line-1][col-1:col-1+len(text)], text)
 }
 
-// behind returns the text of a line from a column on; false if the line ends before it.
-func (s *Source) behind(line, col int) (string, bool) {
+// behind returns the text of a line from a column on, or "".
+func (s *Source) behind(line, col int) string {
 	if line < 1 || line > len(s.lines) || col < 1 || col > len(s.lines[line-1])+1 {
-		return "", false
+		return ""
 	}
-	return string(s.lines[line-1][col-1:]), true
+	return string(s.lines[line-1][col-1:])
 }
 
 // blockIndent returns the indentation of a block scalar whose indicator is on the given line: that of its first line
