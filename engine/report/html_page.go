@@ -12,6 +12,7 @@ import (
 	"html/template"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"homellm/engine/event"
@@ -55,14 +56,19 @@ type View struct {
 // Link leads to another page.
 type Link struct{ Href, Text string }
 
+// Page is the template of a page, which is parsed when the page is first written: most commands write none.
+type Page func() *template.Template
+
 // NewPage returns the template of a page, which can use the parts of reports.
-func NewPage(text string) *template.Template {
-	return template.Must(template.Must(template.New("page").Parse(pageParts)).Parse(text))
+func NewPage(text string) Page {
+	return sync.OnceValue(func() *template.Template {
+		return template.Must(template.Must(template.New("page").Parse(pageParts)).Parse(text))
+	})
 }
 
 // WritePage writes a page with the look of a report, for a program that serves it. Its forms may be sent to that
 // program.
-func WritePage(w io.Writer, title string, t *template.Template, data any) error {
+func WritePage(w io.Writer, title string, t Page, data any) error {
 	return whole(func(b *bytes.Buffer, data any, _ Options) error {
 		return shell{forms: true}.write(b, title, t, data)
 	})(w, data, Options{})
@@ -75,15 +81,15 @@ type shell struct {
 }
 
 // writePage assembles a page for a file.
-func writePage(b *bytes.Buffer, title string, t *template.Template, data any) error {
+func writePage(b *bytes.Buffer, title string, t Page, data any) error {
 	return shell{}.write(b, title, t, data)
 }
 
 // write assembles a page. Characters that a terminal or a reader would act on are made visible in one pass over the
 // finished page, so that none is missed.
-func (s shell) write(b *bytes.Buffer, title string, t *template.Template, data any) error {
+func (s shell) write(b *bytes.Buffer, title string, t Page, data any) error {
 	var body bytes.Buffer
-	if err := t.Execute(&body, data); err != nil {
+	if err := t().Execute(&body, data); err != nil {
 		return fmt.Errorf("filling in the page: %w", err)
 	}
 	scripts, style := []string{pageScript}, pageStyle
