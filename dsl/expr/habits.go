@@ -6,58 +6,64 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
 const unitHelp = "write the number alone: the unit is part of the metric's name, as in ttft_ms"
 
-// habits are forms of other languages and of everyday writing. They are found by the text before and after the
-// position of the parser's error.
-var habits = []struct {
+// form is how something is written in another language, or every day: the text before and after the position of the
+// parser's error.
+type form struct {
 	before, behind *regexp.Regexp
 	help           string
-}{
-	{regexp.MustCompile(`[0-9]\s+$`), regexp.MustCompile(`^(?i)(percent|pct|per cent)\b`), shareHelp},
-	{regexp.MustCompile(``), regexp.MustCompile(`^(AND|OR|NOT|IN)\b`),
-		"operators are written in lower case: and, or, not, in"},
-	{regexp.MustCompile(``), regexp.MustCompile(`^(contains|matches|startsWith|endsWith)\b`),
-		`write it between two texts: turn.text contains "250"`},
-	{regexp.MustCompile(`\S\s+(not\s+)?$`),
-		regexp.MustCompile(`^(?i)(includes?|has|have|contain|containing|like|holds?)\b`),
-		`write contains: turn.text contains "250"`},
-	{regexp.MustCompile(`\S\s+(not\s+)?$`), regexp.MustCompile(`^(?i)(starts|begins)_?with\b`),
-		`write startsWith: turn.text startsWith "Yes"`},
-	{regexp.MustCompile(`\S\s+(not\s+)?$`), regexp.MustCompile(`^(?i)ends_?with\b`),
-		`write endsWith: turn.text endsWith "."`},
-	{regexp.MustCompile(`\S\s+(not\s+)?$`), regexp.MustCompile(`^(?i)match\b|^!?~`),
-		`write matches: turn.text matches "^[0-9]+$"`},
-	{regexp.MustCompile(`^\s*(?i:assert|expect|check|require|ensure|if|when|that)\s+$`), regexp.MustCompile(`^[\w(!]`),
-		"leave out the first word: an assertion is the condition alone"},
-	{regexp.MustCompile(`\bcell\(\s*[a-z_]+\s*$`), regexp.MustCompile(`^=`),
-		`write the values of axes in braces: cell({axis: "value"})`},
-	{regexp.MustCompile(`\S\s+$`), regexp.MustCompile(`^(?i)(is|equals?|eq)\b`), "compare with =="},
-	{regexp.MustCompile(`\S\s+$`), regexp.MustCompile(`^(?i)(below|under|less|lt)\b`), "compare with <"},
-	{regexp.MustCompile(`\S\s+$`), regexp.MustCompile(`^(?i)(above|over|more|greater|gt)\b`), "compare with >"},
-	{regexp.MustCompile(`\S\s+$`), regexp.MustCompile(`^(?i)(lte|le|at\s+most)\b`), "compare with <="},
-	{regexp.MustCompile(`\S\s+$`), regexp.MustCompile(`^(?i)(gte|ge|at\s+least)\b`), "compare with >="},
-	{regexp.MustCompile(`\S\s+$`), regexp.MustCompile(`^(?i)(between|from|within)\b`),
-		"write both bounds: 100 <= turn.ttft_ms <= 500"},
-	{regexp.MustCompile(`\w'$`), regexp.MustCompile(`^\w`), quoteHelp('\'')},
-	{regexp.MustCompile(`\w"$`), regexp.MustCompile(`^\w`), quoteHelp('"')},
-	{regexp.MustCompile(`\S\s+$`), regexp.MustCompile(`^(?i)then\b`), "write it as condition ? value : other"},
-	{regexp.MustCompile(``), regexp.MustCompile(`^=~`), `write matches: turn.text matches "^[0-9]+$"`},
-	{regexp.MustCompile(``), regexp.MustCompile(`^=>`), "write >="},
-	{regexp.MustCompile(``), regexp.MustCompile(`^=<`), "write <="},
-	{regexp.MustCompile(`<$`), regexp.MustCompile(`^>`), "write !="},
-	{regexp.MustCompile(``), regexp.MustCompile(`^=`), "compare with =="},
-	{regexp.MustCompile(``), regexp.MustCompile(`^&`), "write and, or &&"},
-	{regexp.MustCompile(`\$$`), regexp.MustCompile(`^\{`),
-		"an expression names vars.NAME and matrix.AXIS directly, without ${}"},
-	{regexp.MustCompile(`(?:^|[^0-9.,_])0$`), regexp.MustCompile(`^,[0-9]`), "write a number with a point: 0.5"},
-	{regexp.MustCompile(`[0-9]$`), regexp.MustCompile(`^,[0-9]{3}\b`), "write a number without commas: 1000"},
-	{regexp.MustCompile(`[0-9]$`), regexp.MustCompile(`^,[0-9]`), "write a number with a point: 0.5"},
-	{regexp.MustCompile(`[0-9]\s+$`), regexp.MustCompile(`^[0-9]{3}\b`), "write a number without blanks: 1000"},
 }
+
+// habits are compiled for the first mistake: most files have none.
+var habits = sync.OnceValue(func() []form {
+	return []form{
+		{regexp.MustCompile(`[0-9]\s+$`), regexp.MustCompile(`^(?i)(percent|pct|per cent)\b`), shareHelp},
+		{regexp.MustCompile(``), regexp.MustCompile(`^(AND|OR|NOT|IN)\b`),
+			"operators are written in lower case: and, or, not, in"},
+		{regexp.MustCompile(``), regexp.MustCompile(`^(contains|matches|startsWith|endsWith)\b`),
+			`write it between two texts: turn.text contains "250"`},
+		{regexp.MustCompile(`\S\s+(not\s+)?$`),
+			regexp.MustCompile(`^(?i)(includes?|has|have|contain|containing|like|holds?)\b`),
+			`write contains: turn.text contains "250"`},
+		{regexp.MustCompile(`\S\s+(not\s+)?$`), regexp.MustCompile(`^(?i)(starts|begins)_?with\b`),
+			`write startsWith: turn.text startsWith "Yes"`},
+		{regexp.MustCompile(`\S\s+(not\s+)?$`), regexp.MustCompile(`^(?i)ends_?with\b`),
+			`write endsWith: turn.text endsWith "."`},
+		{regexp.MustCompile(`\S\s+(not\s+)?$`), regexp.MustCompile(`^(?i)match\b|^!?~`),
+			`write matches: turn.text matches "^[0-9]+$"`},
+		{regexp.MustCompile(`^\s*(?i:assert|expect|check|require|ensure|if|when|that)\s+$`), regexp.MustCompile(`^[\w(!]`),
+			"leave out the first word: an assertion is the condition alone"},
+		{regexp.MustCompile(`\bcell\(\s*[a-z_]+\s*$`), regexp.MustCompile(`^=`),
+			`write the values of axes in braces: cell({axis: "value"})`},
+		{regexp.MustCompile(`\S\s+$`), regexp.MustCompile(`^(?i)(is|equals?|eq)\b`), "compare with =="},
+		{regexp.MustCompile(`\S\s+$`), regexp.MustCompile(`^(?i)(below|under|less|lt)\b`), "compare with <"},
+		{regexp.MustCompile(`\S\s+$`), regexp.MustCompile(`^(?i)(above|over|more|greater|gt)\b`), "compare with >"},
+		{regexp.MustCompile(`\S\s+$`), regexp.MustCompile(`^(?i)(lte|le|at\s+most)\b`), "compare with <="},
+		{regexp.MustCompile(`\S\s+$`), regexp.MustCompile(`^(?i)(gte|ge|at\s+least)\b`), "compare with >="},
+		{regexp.MustCompile(`\S\s+$`), regexp.MustCompile(`^(?i)(between|from|within)\b`),
+			"write both bounds: 100 <= turn.ttft_ms <= 500"},
+		{regexp.MustCompile(`\w'$`), regexp.MustCompile(`^\w`), quoteHelp('\'')},
+		{regexp.MustCompile(`\w"$`), regexp.MustCompile(`^\w`), quoteHelp('"')},
+		{regexp.MustCompile(`\S\s+$`), regexp.MustCompile(`^(?i)then\b`), "write it as condition ? value : other"},
+		{regexp.MustCompile(``), regexp.MustCompile(`^=~`), `write matches: turn.text matches "^[0-9]+$"`},
+		{regexp.MustCompile(``), regexp.MustCompile(`^=>`), "write >="},
+		{regexp.MustCompile(``), regexp.MustCompile(`^=<`), "write <="},
+		{regexp.MustCompile(`<$`), regexp.MustCompile(`^>`), "write !="},
+		{regexp.MustCompile(``), regexp.MustCompile(`^=`), "compare with =="},
+		{regexp.MustCompile(``), regexp.MustCompile(`^&`), "write and, or &&"},
+		{regexp.MustCompile(`\$$`), regexp.MustCompile(`^\{`),
+			"an expression names vars.NAME and matrix.AXIS directly, without ${}"},
+		{regexp.MustCompile(`(?:^|[^0-9.,_])0$`), regexp.MustCompile(`^,[0-9]`), "write a number with a point: 0.5"},
+		{regexp.MustCompile(`[0-9]$`), regexp.MustCompile(`^,[0-9]{3}\b`), "write a number without commas: 1000"},
+		{regexp.MustCompile(`[0-9]$`), regexp.MustCompile(`^,[0-9]`), "write a number with a point: 0.5"},
+		{regexp.MustCompile(`[0-9]\s+$`), regexp.MustCompile(`^[0-9]{3}\b`), "write a number without blanks: 1000"},
+	}
+})
 
 // signs are characters of typography, and how to write each.
 var signs = map[rune]string{
@@ -77,22 +83,26 @@ const (
 
 const bounds = `(?:in\s+)?(?:between|from|within)\s+([\w.]+)\s+(?:and|to)\s+([\w.]+)`
 
-// rewritings lists expressions as other languages write them, and how to write them here.
-var rewritings = []struct {
+// rewriting is an expression as other languages write it, and how to write it here.
+type rewriting struct {
 	from *regexp.Regexp
 	to   string
-}{
-	{regexp.MustCompile(`^\s*([0-9][\w.]*)\s+in\s+([\w.]+)\s*$`), `$2 contains "$1"`},
-	{regexp.MustCompile(`^\s*([0-9][\w.]*)\s+not\s+in\s+([\w.]+)\s*$`), `not ($2 contains "$1")`},
-	{regexp.MustCompile(`^\s*("[^"]*"|'[^']*'|[\w.]+)\s+in\s+([\w.]+)\s*$`), "$2 contains $1"},
-	{regexp.MustCompile(`^\s*("[^"]*"|'[^']*'|[\w.]+)\s+not\s+in\s+([\w.]+)\s*$`), "not ($2 contains $1)"},
-	{regexp.MustCompile(`^\s*([\w.]+)\.(contains|matches|startsWith|endsWith)\(([^()]+)\)\s*$`), "$1 $2 $3"},
-	{regexp.MustCompile(`^\s*(contains|matches|startsWith|endsWith)\(\s*([\w.]+)\s*,\s*([^()]+)\)\s*$`), "$2 $1 $3"},
-	{regexp.MustCompile(`^\s*([\w.]+)\s+(?:includes?|has|like|contain)\s+("[^"]*"|'[^']*')\s*$`), "$1 contains $2"},
-	{regexp.MustCompile(`^\s*([\w.]+)\s*=~\s*/([^/"]*)/\s*$`), `$1 matches "$2"`},
-	{regexp.MustCompile(`^\s*([\w.]+)\s+(?:is\s+)?` + bounds + `\s*$`), "$2 <= $1 <= $3"},
-	{regexp.MustCompile(`^\s*([\w.]+)\s+(?:is\s+)?not\s+` + bounds + `\s*$`), "$1 < $2 or $1 > $3"},
 }
+
+var rewritings = sync.OnceValue(func() []rewriting {
+	return []rewriting{
+		{regexp.MustCompile(`^\s*([0-9][\w.]*)\s+in\s+([\w.]+)\s*$`), `$2 contains "$1"`},
+		{regexp.MustCompile(`^\s*([0-9][\w.]*)\s+not\s+in\s+([\w.]+)\s*$`), `not ($2 contains "$1")`},
+		{regexp.MustCompile(`^\s*("[^"]*"|'[^']*'|[\w.]+)\s+in\s+([\w.]+)\s*$`), "$2 contains $1"},
+		{regexp.MustCompile(`^\s*("[^"]*"|'[^']*'|[\w.]+)\s+not\s+in\s+([\w.]+)\s*$`), "not ($2 contains $1)"},
+		{regexp.MustCompile(`^\s*([\w.]+)\.(contains|matches|startsWith|endsWith)\(([^()]+)\)\s*$`), "$1 $2 $3"},
+		{regexp.MustCompile(`^\s*(contains|matches|startsWith|endsWith)\(\s*([\w.]+)\s*,\s*([^()]+)\)\s*$`), "$2 $1 $3"},
+		{regexp.MustCompile(`^\s*([\w.]+)\s+(?:includes?|has|like|contain)\s+("[^"]*"|'[^']*')\s*$`), "$1 contains $2"},
+		{regexp.MustCompile(`^\s*([\w.]+)\s*=~\s*/([^/"]*)/\s*$`), `$1 matches "$2"`},
+		{regexp.MustCompile(`^\s*([\w.]+)\s+(?:is\s+)?` + bounds + `\s*$`), "$2 <= $1 <= $3"},
+		{regexp.MustCompile(`^\s*([\w.]+)\s+(?:is\s+)?not\s+` + bounds + `\s*$`), "$1 < $2 or $1 > $3"},
+	}
+})
 
 // methods are methods of other languages, with the function or the operator that does the same here.
 var methods = map[string]string{
@@ -125,7 +135,7 @@ func method(text, name string) string {
 
 // rewritten says how a whole expression is written here, or "".
 func rewritten(text string) string {
-	for _, r := range rewritings {
+	for _, r := range rewritings() {
 		if r.from.MatchString(text) {
 			return "write it as " + strings.TrimSpace(r.from.ReplaceAllString(text, r.to))
 		}
@@ -144,7 +154,7 @@ func habit(before, behind string) string {
 	if m := percentage.FindStringSubmatch(before); m != nil {
 		return share(m[1])
 	}
-	for _, h := range habits {
+	for _, h := range habits() {
 		if h.before.MatchString(before) && h.behind.MatchString(behind) {
 			return h.help
 		}
