@@ -80,7 +80,7 @@ func serve(ctx context.Context, p process, name string, f serveFlags) error {
 	machine := host.OpenTelemetry(ctx, host.Options{})
 	defer machine.Close()
 	launcher := means.Launcher(f.log(target.Logs{State: p.stateDir}))
-	launcher.Port, launcher.Version, launcher.Memory = f.port, f.version, machine
+	launcher.Port, launcher.Version, launcher.Memory, launcher.Shared = f.port, f.version, machine, true
 	if f.dryRun {
 		launcher.File = nil // a missing file does not prevent showing the command line
 		command, err := launcher.Command(ctx, profile, m)

@@ -24,6 +24,7 @@ type Spec struct {
 	Kept     string   // where that file goes later, which errors name; empty: it stays
 	Address  string   // host:port where it will listen; empty: not checked
 	StateDir string   // folder of the record of the process; empty: no record
+	Shared   bool     // others may use it as long as it runs, which the record says
 
 	// Ready is called until it returns nil. Its error says what is still missing; one that wraps ErrHopeless ends the
 	// wait. Nil: the process is ready as soon as it runs.

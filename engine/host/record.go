@@ -25,6 +25,7 @@ type record struct {
 	Owner   int       `json:"owner"` // pid of the homellm that started it
 	Born    string    `json:"owner_birth"`
 	Started time.Time `json:"started"`
+	Shared  bool      `json:"shared,omitempty"`
 	// a stop was requested, so its end is expected
 	Stopping bool `json:"stopping,omitempty"`
 }
@@ -44,7 +45,8 @@ func (p *Proc) writeRecord() error {
 	r := record{
 		Version: recordVersion, Name: p.spec.Name, Command: filepath.Base(p.spec.Argv[0]), Address: p.spec.Address,
 		Log:    p.spec.Log,
-		Signal: p.spec.Signal, Token: p.token, Owner: os.Getpid(), Born: born, Started: time.Now().UTC(),
+		Signal: p.spec.Signal, Shared: p.spec.Shared, Token: p.token, Owner: os.Getpid(), Born: born,
+		Started: time.Now().UTC(),
 	}
 	if p.cmd.Process != nil {
 		r.PID = p.cmd.Process.Pid
@@ -109,6 +111,7 @@ type Leftover struct {
 	PIDs    []int // its processes
 	Owner   int   // process id of the homellm that started it
 	Owned   bool  // that one is running too: the server is in use
+	Shared  bool  // others may use it
 
 	path   string
 	record record
@@ -163,7 +166,8 @@ func Leftovers(dir string) ([]Leftover, error) {
 		born, alive := birth(r.Owner)
 		l := Leftover{
 			Name: r.Name, Command: r.Command, Address: r.Address, Log: r.Log, Started: r.Started,
-			PIDs: r.family().members(), Owner: r.Owner, Owned: alive && born == r.Born, path: path, record: r,
+			PIDs: r.family().members(), Owner: r.Owner, Owned: alive && born == r.Born, Shared: r.Shared, path: path,
+			record: r,
 		}
 		if len(l.PIDs) > 0 {
 			found = append(found, l)

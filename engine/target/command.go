@@ -30,6 +30,7 @@ type Launcher struct {
 	Memory  *host.Telemetry
 	Note    func(format string, args ...any) // tells the user of possible problems; may be nil
 	Port    int                              // overrides the profile's
+	Shared  bool                             // runs of other processes may use the server
 	Version string                           // version of the server program; nil: the program is asked
 }
 

@@ -47,6 +47,7 @@ func (l *Launcher) Start(ctx context.Context, profile *dsl.Server, m *dsl.Model)
 	began := time.Now()
 	spec := host.Spec{
 		Name: profile.Instance(), Argv: argv, Env: c.Env, Log: log, Kept: kept, Address: c.Address(), StateDir: l.StateDir,
+		Shared:  l.Shared,
 		Timeout: profile.Startup.Timeout, Interval: profile.Startup.Interval,
 		Signal: profile.Stop.Signal, Grace: profile.Stop.Grace,
 		Ready: func(ctx context.Context) error {

@@ -62,17 +62,15 @@ func (o *Opener) launched(ctx context.Context, cell *dsl.Cell) (*Target, error) 
 	return t, nil
 }
 
-// findServed finds a server of this profile that homellm serve started.
+// findServed finds a server of this profile that homellm serve started. One that another run started is that run's: it
+// ends with it, and each would measure the other's load.
 func (o *Opener) findServed(profile *dsl.Server) (address string, ok bool) {
 	left, err := host.Leftovers(o.Launcher.StateDir)
 	if err != nil {
 		return "", false // the start reports the problem
 	}
-	o.pool.mu.Lock()
-	defer o.pool.mu.Unlock()
 	for _, l := range left {
-		mine := o.pool.running != nil && o.pool.running.Command.Address() == l.Address
-		if l.Name == profile.Instance() && l.Owned && !mine {
+		if l.Name == profile.Instance() && l.Owned && l.Shared {
 			return l.Address, true
 		}
 	}
