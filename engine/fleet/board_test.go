@@ -45,6 +45,10 @@ func TestCannot(t *testing.T) {
 	if why := Nobody(jobOn("j", "sim"), []Box{gone, box("a", "sim")}, noon); why != "" {
 		t.Errorf("a box can play it, but: %s", why)
 	}
+	all := []Box{gone, drained, box("c", "vllm"), box("b", "sim"), box("a", "vllm", "sim")}
+	if can := Able(jobOn("j", "sim"), all, noon); !slices.Equal(can, []string{"a", "b"}) {
+		t.Errorf("%v can play it", can)
+	}
 }
 
 // TestArrange_Bound follows jobs that one box must play: only that box is offered them, and when it will not play them

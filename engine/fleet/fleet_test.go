@@ -33,7 +33,8 @@ assert: [run.requests_failed == 0]
 	return plan
 }
 
-// TestDivide checks which cells share a job: those that are compared with a confidence, and no others.
+// TestDivide checks which cells share a job: those that are compared with a confidence, or by ab, and no
+// others.
 func TestDivide(t *testing.T) {
 	for _, tt := range []struct {
 		name, overall string
@@ -49,9 +50,16 @@ func TestDivide(t *testing.T) {
 			"overall: [{that: 'cell({server: \"sim\"}).steps.hello.ttft_ms.p50 < " +
 				"cell({server: \"llamacpp\"}).steps.hello.ttft_ms.p50', confidence: 90%}]\n",
 			[]string{"sim 1, llamacpp 1", "sim 2, llamacpp 2", "sim 3, llamacpp 3"}},
+		{"alternating", "", []string{"sim 1, llamacpp 1", "sim 2, llamacpp 2", "sim 3, llamacpp 3"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			plan := planOf(t, tt.overall)
+			if tt.name == "alternating" {
+				for _, c := range plan.Cells { // with one model, else they cannot be compared
+					c.Labels[1].Value = "same"
+				}
+				plan.Alternate()
+			}
 			var got []string
 			seen := map[string]bool{}
 			for _, j := range fleet.Divide("run", plan, plan.Cells, fleet.Order{File: "matrix.yaml"}) {
