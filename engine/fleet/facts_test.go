@@ -147,6 +147,9 @@ func TestCannot_Condition(t *testing.T) {
 	if one.Queue() == more.Queue() || one.Queue() != jobs[0].Demand().Queue() {
 		t.Errorf("demands %v and %v share a queue, or one has two", one.Requires, more.Requires)
 	}
+	if why := other.Cannot(jobs[0].Demand()); !strings.Contains(why, `box.label.gpu is "4090"`) {
+		t.Errorf("with another label: %q", why)
+	}
 	other.Instance, other.Labels = "cellar2", two.Labels // its worker was started anew
 	if why := other.Cannot(jobs[0].Demand()); why != "" {
 		t.Errorf("with other labels: %s", why)
