@@ -6,7 +6,6 @@ import (
 	"io"
 	"math"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -235,7 +234,7 @@ func applySeveral(ctx context.Context, p process, plans []*dsl.Plan, choice *tar
 	case format.Lines:
 		err = all.Overall(p.stdout, p.reportOptions(""))
 	}
-	if err != nil && broken == nil && !errors.Is(err, syscall.EPIPE) {
+	if unread(err) != nil && broken == nil {
 		return exit.Errorf(exit.Environment, "each run has its results in a folder of its own", "printing the report: %w",
 			err)
 	}

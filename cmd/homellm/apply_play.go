@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -10,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"homellm/dsl"
@@ -177,7 +175,7 @@ func conclude(p process, res *results.Folder, format report.Format) (int, error)
 			unwritten,
 		)
 	}
-	if err := format.Write(p.stdout, res.Fold, p.reportOptions(res.Dir)); err != nil && !errors.Is(err, syscall.EPIPE) {
+	if err := unread(format.Write(p.stdout, res.Fold, p.reportOptions(res.Dir))); err != nil {
 		return code, exit.Errorf(exit.Environment, "the results are in "+res.Dir, "printing the report: %w", err)
 	}
 	return code, unwritten

@@ -106,7 +106,7 @@ func listBaselines(p process, dir string, shown lookFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := shown.write(p.stdout, listing.OfBaselines(dir, found, time.Now())); err != nil {
+	if err := unread(shown.write(p.stdout, listing.OfBaselines(dir, found, time.Now()))); err != nil {
 		return err
 	}
 	for _, err := range broken {

@@ -71,7 +71,7 @@ func examine(ctx context.Context, p process, f doctorFlags) error {
 	case errors.As(err, &bad):
 		return exit.Errorf(exit.Usage, "write it like http://127.0.0.1:8000/v1", "--url: %w", bad)
 	case errors.Is(err, doctor.ErrNothing):
-		if err := f.shown.write(p.stdout, checkup); err != nil {
+		if err := unread(f.shown.write(p.stdout, checkup)); err != nil {
 			return err
 		}
 		return exit.With(exit.Environment)

@@ -21,6 +21,14 @@ func bug(p process, value any, stack []byte) int {
 	return exit.Bug
 }
 
+// unread forgives that the reader has closed its input, as head does: what was found does not depend on who reads it.
+func unread(err error) error {
+	if errors.Is(err, syscall.EPIPE) {
+		return nil
+	}
+	return err
+}
+
 // tell prints an error and decides the exit code.
 func tell(p process, err error) int {
 	if err == nil {

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"homellm/engine/exit"
 	"homellm/engine/sim"
 )
 
@@ -173,22 +174,28 @@ func TestSignals_NohupIsKept(t *testing.T) {
 func TestClosedPipe_IsNoCrash(t *testing.T) {
 	t.Parallel()
 	_, url := startSimulator(t, sim.Config{})
-	p := newProgram(t, map[string]string{"crash.yaml": crashPlan})
-	for _, args := range [][]string{
-		{"apply", "crash.yaml", "--url", url, "--out", "run"},
-		{"report", "run"}, {"list"}, {"explain", "ttft_ms"}, {"plan", "crash.yaml"},
+	p := newProgram(t, map[string]string{"crash.yaml": crashPlan, "bad.yaml": "name: 1\n"})
+	for _, tt := range []struct {
+		args []string
+		code int // which does not depend on who reads
+	}{
+		{[]string{"apply", "crash.yaml", "--url", url, "--out", "run"}, exit.Pass},
+		{[]string{"report", "run"}, exit.Pass}, {[]string{"list"}, exit.Pass},
+		{[]string{"explain", "ttft_ms"}, exit.Pass}, {[]string{"plan", "crash.yaml"}, exit.Pass},
+		{[]string{"validate", "bad.yaml"}, exit.Invalid},
+		{[]string{"doctor", "--url", "http://127.0.0.1:1"}, exit.Environment},
 	} {
 		r, w, err := os.Pipe()
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.Close()
-		c, _, stderr := p.command(args...)
+		c, _, stderr := p.command(tt.args...)
 		c.Stdout = w
 		err = c.Run()
 		w.Close()
-		if code := c.ProcessState.ExitCode(); code != 0 {
-			t.Errorf("homellm %s into a closed pipe: exit code %d, %v\n%s", strings.Join(args, " "), code, err, stderr)
+		if code := c.ProcessState.ExitCode(); code != tt.code {
+			t.Errorf("homellm %s into a closed pipe: exit code %d, %v\n%s", strings.Join(tt.args, " "), code, err, stderr)
 		}
 	}
 	checkWhole(t, filepath.Join(p.dir, "run"), 0)

@@ -89,7 +89,7 @@ func plan(ctx context.Context, p process, args []string, f planFlags) error {
 			return err
 		}
 	}
-	if err := f.shown.write(p.stdout, listing.OfPlans(plans, out, f.resolved, f.fleet.jobs)); err != nil {
+	if err := unread(f.shown.write(p.stdout, listing.OfPlans(plans, out, f.resolved, f.fleet.jobs))); err != nil {
 		return err
 	}
 	if cells, skipped := cellsOf(plans); cells > 0 && skipped == cells {

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"errors"
 	"math"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -55,9 +53,9 @@ results names it: previous and latest are names too.`,
 			opt := p.reportOptions(dir)
 			tell, end := p.rendering("rendering " + f.Name)
 			opt.Progress = tell
-			err = f.Write(p.stdout, fold, opt)
+			err = unread(f.Write(p.stdout, fold, opt))
 			end()
-			if err != nil && !errors.Is(err, syscall.EPIPE) {
+			if err != nil {
 				return exit.Errorf(exit.Environment, "", "printing the report: %w", err)
 			}
 			if fold.Done == nil || fold.Done.Interrupted != "" {

@@ -278,7 +278,7 @@ func (f *tuneFlags) conclude(p process, plan *dsl.Plan, profile *dsl.Server, tri
 			return exit.Errorf(exit.Environment, "", "%w", err)
 		}
 	}
-	if err := f.shown.write(plain{p.stdout}, listing.OfTuning(shown)); err != nil {
+	if err := unread(f.shown.write(plain{p.stdout}, listing.OfTuning(shown))); err != nil {
 		return err
 	}
 	if !f.quiet {

@@ -95,7 +95,7 @@ func validate(p process, args []string, flags libraryFlags, format string, stric
 		}
 		found = append(found, ds...)
 	}
-	if err := diagnosticFormats[k].write(found, plain{p.stdout}); err != nil {
+	if err := unread(diagnosticFormats[k].write(found, plain{p.stdout})); err != nil {
 		return exit.Errorf(exit.Environment, "", "printing the findings: %w", err)
 	}
 	bad := found.Errors() || (strict && len(found) > 0)
