@@ -31,11 +31,8 @@ func unread(err error) error {
 
 // tell prints an error and decides the exit code.
 func tell(p process, err error) int {
-	if err == nil {
+	if unread(err) == nil {
 		return exit.Pass
-	}
-	if errors.Is(err, syscall.EPIPE) {
-		return exit.Pass // the reader has closed its input, as head does
 	}
 	if bad, ok := errors.AsType[syntax.Diagnostics](err); ok {
 		if werr := bad.WriteText(p.stderr); werr != nil {

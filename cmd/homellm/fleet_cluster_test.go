@@ -4,9 +4,7 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -100,20 +98,7 @@ func freeAddress(t *testing.T) string {
 // tells is what a broker says of itself.
 func (c natsCluster) tells(broker int, path string) string {
 	c.t.Helper()
-	q, err := http.NewRequestWithContext(c.t.Context(), http.MethodGet, "http://"+c.monitor[broker]+path, nil)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	res, err := http.DefaultClient.Do(q)
-	if err != nil {
-		return ""
-	}
-	defer res.Body.Close()
-	data, err := io.ReadAll(res.Body)
-	if err != nil {
-		return ""
-	}
-	return string(data)
+	return answerOf(c.t, "http://"+c.monitor[broker]+path)
 }
 
 // TestFleet_Cluster plays on a cluster of three NATS servers, one of which is killed in the run: the run is the same as

@@ -11,24 +11,8 @@ import (
 
 // talkingServers are a server that prints a secret of the box and more than a message can carry, and one that does not
 // start.
-const talkingServers = `schema: homellm.servers/v1
-servers:
-  quick:
-    extends: vllm-base
-    models: [qwen2.5-3b]
-    context_tokens: 16384
-    startup: {timeout: 60s, interval: 50ms}
-    stop: {grace: 1s}
-    launch:
-      command: [sh, -c, 'seq 200000; echo "the key is $HF_TOKEN"; exec homellm sim "$@"', sh]
-      flags:
-        host: null
-        revision: null
-        generation_config: null
-        enable_prefix_caching: null
-        enable_prompt_tokens_details: null
-        disable_uvicorn_access_log: null
-  broken:
+var talkingServers = startedServers("quick",
+	`[sh, -c, 'seq 200000; echo "the key is $HF_TOKEN"; exec homellm sim "$@"', sh]`) + `  broken:
     extends: quick
     launch:
       command: [sh, -c, 'echo "there is no card"; exit 3', sh]

@@ -18,25 +18,7 @@ import (
 )
 
 // startedServer is a profile whose server is a process: the simulator, with replies slow enough to be met.
-const startedServer = `schema: homellm.servers/v1
-servers:
-  quick:
-    extends: vllm-base
-    models: [qwen2.5-3b]
-    context_tokens: 16384
-    startup: {timeout: 60s, interval: 50ms}
-    stop: {grace: 1s}
-    launch:
-      command: [homellm, sim]
-      flags:
-        host: null
-        revision: null
-        generation_config: null
-        enable_prefix_caching: null
-        enable_prompt_tokens_details: null
-        disable_uvicorn_access_log: null
-        speed: 0.6
-`
+var startedServer = startedServers("quick", "[homellm, sim]") + "        speed: 0.6\n"
 
 // startedPlan has three jobs, none of whose turns may take more than 8 seconds.
 var startedPlan = strings.Replace(killsPlan(4), "defaults: {", "defaults: {timeout: 8s, ", 1)
@@ -67,7 +49,8 @@ func (r fleetRig) inTurnOf(box string) (s startedBy) {
 			return false
 		}
 		data, err := os.ReadFile(found[0])
-		return err == nil && json.Unmarshal(data, &s) == nil && running.MatchString(r.metrics(s.Address))
+		return err == nil && json.Unmarshal(data, &s) == nil &&
+			running.MatchString(answerOf(r.t, "http://"+s.Address+"/metrics"))
 	})
 	return s
 }
@@ -75,12 +58,12 @@ func (r fleetRig) inTurnOf(box string) (s startedBy) {
 // running is what a server says of itself while it answers a request.
 var running = regexp.MustCompile(`(?m)^vllm:num_requests_running\S* 1(\.0)?$`)
 
-// metrics is what a server says of itself; empty: nothing.
-func (r fleetRig) metrics(address string) string {
-	r.t.Helper()
-	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, "http://"+address+"/metrics", http.NoBody)
+// answerOf is what a server answers; empty: nothing.
+func answerOf(t *testing.T, url string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
 	if err != nil {
-		r.t.Fatal(err)
+		t.Fatal(err)
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {

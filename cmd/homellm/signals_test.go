@@ -17,18 +17,19 @@ import (
 	"time"
 )
 
-// slowServers is a profile whose server takes a minute to be ready, behind a shell that leaves a
-// child of its own.
-const slowServers = `schema: homellm.servers/v1
+// startedServers is a file of profiles with one whose server is a process: the simulator, started by a command. Further
+// flags and profiles may follow.
+func startedServers(name, command string) string {
+	return `schema: homellm.servers/v1
 servers:
-  slow:
+  ` + name + `:
     extends: vllm-base
     models: [qwen2.5-3b]
     context_tokens: 16384
     startup: {timeout: 60s, interval: 50ms}
     stop: {grace: 1s}
     launch:
-      command: [sh, -c, 'homellm sim "$@" & echo child $! ; wait', sh]
+      command: ` + command + `
       flags:
         host: null
         revision: null
@@ -36,8 +37,13 @@ servers:
         enable_prefix_caching: null
         enable_prompt_tokens_details: null
         disable_uvicorn_access_log: null
-        startup_delay: 60s
 `
+}
+
+// slowServers is a profile whose server takes a minute to be ready, behind a shell that leaves a
+// child of its own.
+var slowServers = startedServers("slow", `[sh, -c, 'homellm sim "$@" & echo child $! ; wait', sh]`) +
+	"        startup_delay: 60s\n"
 
 // until waits for a moment of a run.
 func until(t *testing.T, what string, ok func() bool) {
